@@ -1,0 +1,23 @@
+/** devfs: character devices in user space over FUSE. */
+export { Call } from './call.js';
+export { copyFromUser, copyToUser } from './client/memory.js';
+export { ClientProcess } from './client/process.js';
+export { Errno, type ErrnoName, errno } from './errno.js';
+export {
+  DEFAULT_POLLMASK,
+  DescriptorReply,
+  type FileOperations,
+  type OpenRequest,
+  POLLERR,
+  POLLIN,
+  POLLOUT,
+  POLLRDNORM,
+  POLLWRNORM,
+  type PollTable,
+  type Result,
+} from './file.js';
+export { Session, type SessionOptions } from './fuse/session.js';
+export { type Log, silentLog } from './log.js';
+export { Attribute, CharacterDevice, Directory, Symlink } from './nodes.js';
+export { SharedPages } from './shared-pages.js';
+export { WaitQueue } from './wait-queue.js';

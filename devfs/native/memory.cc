@@ -1,0 +1,65 @@
+// Shared pages (memfd) and the memory of other processes.
+#include <errno.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "addon.h"
+
+namespace {
+
+Napi::Value Memfd(const Napi::CallbackInfo& info) {
+  std::string name = info[0].As<Napi::String>();
+  int fd = memfd_create(name.c_str(), MFD_CLOEXEC);
+  if (fd < 0) return Napi::Number::New(info.Env(), -errno);
+  if (ftruncate(fd, info[1].As<Napi::Number>().Int64Value()) != 0) {
+    int error = errno;
+    close(fd);
+    return Napi::Number::New(info.Env(), -error);
+  }
+  return Napi::Number::New(info.Env(), fd);
+}
+
+Napi::Value MapShared(const Napi::CallbackInfo& info) {
+  size_t bytes = static_cast<size_t>(info[1].As<Napi::Number>().Int64Value());
+  void* address =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, info[0].As<Napi::Number>(), 0);
+  if (address == MAP_FAILED) {
+    Napi::Error::New(info.Env(), "mmap of shared pages failed: errno " + std::to_string(errno))
+        .ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
+  return Napi::ArrayBuffer::New(info.Env(), address, bytes,
+                                [bytes](Napi::Env, void* data) { munmap(data, bytes); });
+}
+
+typedef ssize_t (*Transfer)(pid_t, const iovec*, unsigned long, const iovec*, unsigned long,
+                            unsigned long);
+
+// Arguments: tid, address, bytes, offset, length. One call for both directions: only the system call differs.
+template <Transfer transfer>
+Napi::Value Move(const Napi::CallbackInfo& info) {
+  bool lossless = false;
+  uint64_t address = info[1].As<Napi::BigInt>().Uint64Value(&lossless);
+  Napi::Uint8Array bytes = info[2].As<Napi::Uint8Array>();
+  size_t offset = info[3].As<Napi::Number>().Uint32Value();
+  size_t length = info[4].As<Napi::Number>().Uint32Value();
+  if (!lossless || offset > bytes.ByteLength() || length > bytes.ByteLength() - offset)
+    return Napi::Number::New(info.Env(), -EINVAL);
+  iovec local = {bytes.Data() + offset, length};
+  iovec remote = {reinterpret_cast<void*>(address), length};
+  ssize_t n = transfer(info[0].As<Napi::Number>().Int32Value(), &local, 1, &remote, 1, 0);
+  return Napi::Number::New(info.Env(), static_cast<double>(n < 0 ? -errno : n));
+}
+
+}  // namespace
+
+void InitMemory(Napi::Env env, Napi::Object exports) {
+  exports["memfd"] = Napi::Function::New(env, Memfd);
+  exports["mapShared"] = Napi::Function::New(env, MapShared);
+  exports["readMemory"] = Napi::Function::New(env, Move<process_vm_readv>);
+  exports["writeMemory"] = Napi::Function::New(env, Move<process_vm_writev>);
+}

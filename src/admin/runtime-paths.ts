@@ -1,0 +1,25 @@
+/** Where a daemon and those who talk to it meet. */
+import { join, resolve } from 'node:path';
+
+export const DEFAULT_RUNTIME_DIRECTORY = '/run/verbsim';
+
+export interface RuntimePaths {
+  directory: string;
+  adminSocket: string;
+  mountpoint: string;
+  pidFile: string;
+  logFile: string;
+  lockFile: string;
+}
+
+export function runtimePaths(directory: string): RuntimePaths {
+  const absolute = resolve(directory);
+  return {
+    directory: absolute,
+    adminSocket: join(absolute, 'admin.sock'),
+    mountpoint: join(absolute, 'mnt'),
+    pidFile: join(absolute, 'daemon.pid'),
+    logFile: join(absolute, 'daemon.log'),
+    lockFile: join(absolute, 'lock'),
+  };
+}

@@ -1,0 +1,63 @@
+/**
+ * The core: which devices there are, and who wants to know (the kernel's drivers/infiniband/core/device.c).
+ */
+import { Mutex } from 'async-mutex';
+import type { IbDevice } from './device.js';
+import type { DeviceEvent } from './events.js';
+
+/** What a removal cut off, for the operator. */
+export interface CutOff {
+  /** One for each open file. `objects` counts all uobjects in it. */
+  contexts: { pid: number; comm: string; objects: number }[];
+}
+
+/** A part of the program that follows devices: sysfs, uverbs, the connection manager. */
+export interface IbClient {
+  readonly name: string;
+  addOne(device: IbDevice): void;
+  /** Cuts the device's users off. Resolves when the device is gone for them. */
+  removeOne(device: IbDevice, cutOff: CutOff): Promise<void>;
+  /** An event of the device or one of its ports. */
+  event?(event: DeviceEvent): void;
+}
+
+export class IbCore {
+  readonly #clients: IbClient[];
+  readonly #devices = new Map<string, IbDevice>();
+  /** Registration and removal never interleave: a client sees a device whole or not at all. */
+  readonly #mutex = new Mutex();
+
+  /** Clients in the order in which they are told of a new device; of a removal they are told in reverse. */
+  constructor(clients: IbClient[]) {
+    this.#clients = clients;
+  }
+
+  get devices(): ReadonlyMap<string, IbDevice> {
+    return this.#devices;
+  }
+
+  /** Makes a device known. Throws an Error if the name is taken. */
+  registerDevice(device: IbDevice): Promise<void> {
+    return this.#mutex.runExclusive(() => {
+      if (this.#devices.has(device.name)) throw new Error(`there is a device ${device.name} already`);
+      this.#devices.set(device.name, device);
+      device.registered = true;
+      for (const client of this.#clients) client.addOne(device);
+    });
+  }
+
+  /** Removes a device from under its users and says whom that hit. */
+  unregisterDevice(device: IbDevice): Promise<CutOff> {
+    return this.#mutex.runExclusive(async () => {
+      const cutOff: CutOff = { contexts: [] };
+      device.registered = false;
+      for (const client of this.#clients.toReversed()) await client.removeOne(device, cutOff);
+      this.#devices.delete(device.name);
+      return cutOff;
+    });
+  }
+
+  dispatchEvent(event: DeviceEvent): void {
+    for (const client of this.#clients) client.event?.(event);
+  }
+}

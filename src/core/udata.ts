@@ -1,0 +1,13 @@
+/**
+ * The driver's private part of a command, as the kernel's ib_udata: bytes that only the driver understands,
+ * in and out of the client's memory.
+ */
+export interface Udata {
+  /** Bytes that the client says it supplied and has room for. */
+  readonly inputLength: number;
+  readonly outputLength: number;
+  /** The first `length` bytes of the input; as in the kernel their number is not checked. Throws EFAULT. */
+  copyIn(length: number): DataView;
+  /** Writes at the start of the output, whatever its stated length. Throws EFAULT. */
+  copyOut(bytes: Uint8Array): void;
+}

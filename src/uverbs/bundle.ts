@@ -1,0 +1,122 @@
+/**
+ * What an operation needs of the command that asks for it, whichever door it came through (the kernel's
+ * uverbs_attr_bundle): the file, objects by handle, the driver's private part. Objects that an operation makes
+ * become visible only when the whole command has succeeded.
+ */
+import { type Call, copyToUser, DescriptorReply, Errno } from '../../devfs/index.js';
+import type { IbDevice, Ucontext } from '../core/device.js';
+import type { Udata } from '../core/udata.js';
+import type { EventFile, UverbsFile } from './file.js';
+import type { ObjectType, Uobject } from './uobject.js';
+
+/** A range of the client's memory. */
+export interface UserBuffer {
+  address: bigint;
+  length: number;
+}
+
+/** A new event file, and how to fill in its descriptor number when the agent knows it. */
+interface NewDescriptor {
+  uobject: Uobject;
+  file: EventFile;
+  write: { address: bigint; width: 4 | 8 };
+  /** Undoes what else the command did when the client cannot have the descriptor. */
+  undo: () => void;
+}
+
+export class Bundle {
+  readonly file: UverbsFile;
+  readonly call: Call;
+  readonly udata: Udata;
+  #created: Uobject[] = [];
+  #descriptor: NewDescriptor | undefined;
+
+  constructor(file: UverbsFile, call: Call, udata: Udata) {
+    this.file = file;
+    this.call = call;
+    this.udata = udata;
+  }
+
+  /** Throws EIO when the device was removed. */
+  get device(): IbDevice {
+    return this.file.device;
+  }
+
+  /** Throws EIO when the device was removed, EINVAL without a context. */
+  get context(): Ucontext {
+    return this.file.context;
+  }
+
+  /** Reserves a handle for an object that the operation is about to make. */
+  create<T>(type: ObjectType<T>): Uobject<T> {
+    this.file.context;
+    const uobject = this.file.uobjects.reserve(type);
+    this.#created.push(uobject as Uobject);
+    return uobject;
+  }
+
+  /** An existing object, for use. Throws ENOENT, EINVAL (another type), EIO (the device was removed). */
+  lookup<T>(type: ObjectType<T>, handle: number): T {
+    const { object } = this.file.uobjects.lookup(type, handle);
+    this.file.device;
+    if (object === undefined) throw new Errno('EIO', 'the object went with its device');
+    return object;
+  }
+
+  /** Destroys for the client; also after removal, once. */
+  destroy<T>(type: ObjectType<T>, handle: number): void {
+    this.file.uobjects.destroy(this.file.uobjects.lookup(type, handle) as Uobject);
+  }
+
+  /**
+   * The command's caller shall get a descriptor for `file`, its number written to `write`. With the descriptor the
+   * uobject becomes visible; without, `undo` runs.
+   */
+  installDescriptor(descriptor: NewDescriptor): void {
+    this.#created.push(descriptor.uobject);
+    this.#descriptor = descriptor;
+  }
+
+  /** Copies to the client. Throws EFAULT. */
+  copyOut(address: bigint, bytes: Uint8Array): void {
+    copyToUser(this.call.tid, address, bytes);
+  }
+
+  /** The command succeeded with `result` as its system call's return value. */
+  finish(result: number): number | DescriptorReply {
+    const descriptor = this.#descriptor;
+    if (descriptor === undefined) {
+      for (const uobject of this.#created) this.file.uobjects.commit(uobject);
+      return result;
+    }
+    const release = this.file.hold();
+    return new DescriptorReply(descriptor.file, result, [descriptor.write], (number) => {
+      release();
+      if (number >= 0) {
+        this.file.addEventFile(descriptor.file);
+        for (const uobject of this.#created) this.file.uobjects.commit(uobject);
+      } else {
+        this.abort();
+        descriptor.undo();
+      }
+    });
+  }
+
+  /** Runs another form of this command and takes over what it made. Throws what it throws, with nothing left. */
+  delegate(inner: Bundle, run: (inner: Bundle) => void): void {
+    try {
+      run(inner);
+    } catch (error) {
+      inner.abort();
+      throw error;
+    }
+    this.#created.push(...inner.#created);
+    this.#descriptor = inner.#descriptor;
+  }
+
+  /** The command failed: nothing of it stays. */
+  abort(): void {
+    for (const uobject of this.#created.reverse()) this.file.uobjects.abort(uobject);
+    this.#created = [];
+  }
+}

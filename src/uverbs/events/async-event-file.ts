@@ -1,0 +1,60 @@
+import { type Call, Errno, type FileOperations, type PollTable } from '../../../devfs/index.js';
+import { uverbsDefaultObjects } from '../../abi/index.js';
+import { EventType } from '../../core/events.js';
+import type { UverbsFile } from '../file.js';
+import { type ObjectType, RemoveReason, type Uobject } from '../uobject.js';
+import { type EventCounter, EventQueue } from './event-queue.js';
+
+/** struct ib_uverbs_async_event_desc: u64 element, u32 event_type, u32 reserved. */
+const RECORD_SIZE = 16;
+
+/**
+ * Asynchronous events of a file (core/uverbs_std_types_async_fd.c). It stays readable when the device is removed
+ * or the device file closed; DEVICE_FATAL is the last event of a removed device.
+ */
+export class AsyncEventFile implements FileOperations {
+  readonly #queue = new EventQueue(RECORD_SIZE);
+  readonly #file: UverbsFile;
+  readonly #uobject: Uobject<AsyncEventFile>;
+
+  constructor(file: UverbsFile, uobject: Uobject<AsyncEventFile>) {
+    this.#file = file;
+    this.#uobject = uobject;
+  }
+
+  /** `element` is the user handle of the object, the port number, or 0 for the device. */
+  push(element: bigint, type: EventType, counter?: EventCounter): void {
+    const record = new DataView(new ArrayBuffer(RECORD_SIZE));
+    record.setBigUint64(0, element, true);
+    record.setUint32(8, type, true);
+    this.#queue.push(new Uint8Array(record.buffer), counter);
+  }
+
+  dropOf(counter: EventCounter): void {
+    this.#queue.dropOf(counter);
+  }
+
+  read(call: Call, count: number): Uint8Array | Promise<Uint8Array> {
+    return this.#queue.read(call, count);
+  }
+
+  write(): number {
+    throw new Errno('EBADF');
+  }
+
+  poll(_call: Call, table: PollTable): number {
+    return this.#queue.poll(table);
+  }
+
+  release(): void {
+    this.#file.eventFileReleased(this, this.#uobject);
+  }
+}
+
+export const asyncEventType: ObjectType<AsyncEventFile> = {
+  id: uverbsDefaultObjects.UVERBS_OBJECT_ASYNC_EVENT,
+  name: 'async event file',
+  destroy(file, reason) {
+    if (reason === RemoveReason.DRIVER_REMOVE) file.push(0n, EventType.DEVICE_FATAL);
+  },
+};

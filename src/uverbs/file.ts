@@ -1,0 +1,146 @@
+/**
+ * One open uverbs file (core/uverbs_main.c, struct ib_uverbs_file): its context, its objects, its event files,
+ * and what removal of the device does to them.
+ */
+import {
+  type Call,
+  type ClientProcess,
+  type DescriptorReply,
+  Errno,
+  type FileOperations,
+} from '../../devfs/index.js';
+import type { IbDevice, Ucontext, UserPages } from '../core/device.js';
+import type { EventType } from '../core/events.js';
+import { AsyncEventFile } from './events/async-event-file.js';
+import type { CompletionChannel } from './events/completion-channel.js';
+import { runIoctl } from './ioctl/framing.js';
+import type { Uapi } from './uapi.js';
+import { RemoveReason, type Uobject, UobjectTable } from './uobject.js';
+import type { UverbsDevice } from './uverbs-device.js';
+import { runWrite } from './write/framing.js';
+
+export type EventFile = AsyncEventFile | CompletionChannel;
+
+export class UverbsFile implements FileOperations {
+  readonly process: ClientProcess;
+  readonly pages: UserPages;
+  readonly uobjects = new UobjectTable();
+  readonly #uverbsDevice: UverbsDevice;
+  readonly #uid: number;
+  readonly #gid: number;
+  readonly #eventFiles = new Set<EventFile>();
+  #context: Ucontext | undefined;
+  #closed = false;
+
+  constructor(uverbsDevice: UverbsDevice, call: Call, pages: UserPages) {
+    this.#uverbsDevice = uverbsDevice;
+    this.process = call.process();
+    this.pages = pages;
+    this.#uid = call.uid;
+    this.#gid = call.gid;
+  }
+
+  write(call: Call, data: Buffer): number | DescriptorReply {
+    return runWrite(this, call, data);
+  }
+
+  ioctl(call: Call, command: number, argument: bigint, header: Buffer): number | DescriptorReply {
+    return runIoctl(this, call, command, argument, header);
+  }
+
+  /**
+   * Whether the caller still has the credentials of the opener (ib_safe_file_access compares them by identity, so
+   * another process never has them).
+   */
+  hasCredentialsOf(call: Call): boolean {
+    return call.uid === this.#uid && call.gid === this.#gid && this.process.hasThread(call.tid);
+  }
+
+  get uapi(): Uapi {
+    return this.#uverbsDevice.uapi;
+  }
+
+  /** The device. Throws EIO when it was removed. */
+  get device(): IbDevice {
+    const device = this.#uverbsDevice.ibDevice;
+    if (device === undefined) throw new Errno('EIO', 'the device was removed');
+    return device;
+  }
+
+  /** The context. Throws EIO when the device was removed, EINVAL when none was made. */
+  get context(): Ucontext {
+    const { device } = this;
+    if (this.#context === undefined) throw new Errno('EINVAL', `no context on ${device.name} yet`);
+    return this.#context;
+  }
+
+  get hasContext(): boolean {
+    return this.#context !== undefined;
+  }
+
+  setContext(context: Ucontext): void {
+    this.#context = context;
+  }
+
+  /** Undoes `setContext` for a client that could not be answered. */
+  dropContext(): void {
+    const context = this.#context;
+    this.#context = undefined;
+    if (context !== undefined) context.device.ops.deallocUcontext(context);
+  }
+
+  /** Counts a command that goes on after its handler returned; removal waits for it. */
+  hold(): () => void {
+    return this.#uverbsDevice.hold();
+  }
+
+  // Event files
+
+  /** The file that events of this context go to: the first one made. */
+  get defaultAsyncFile(): AsyncEventFile | undefined {
+    for (const file of this.#eventFiles) if (file instanceof AsyncEventFile) return file;
+    return undefined;
+  }
+
+  addEventFile(file: EventFile): void {
+    this.#eventFiles.add(file);
+  }
+
+  eventFileReleased(file: EventFile, uobject: Uobject<never> | Uobject): void {
+    this.#eventFiles.delete(file);
+    if (uobject.live) this.uobjects.drop(uobject as Uobject);
+    this.#releaseIfUnused();
+  }
+
+  /** Delivers an event of the device (element 0) or of a port. */
+  deviceEvent(type: EventType, port: number): void {
+    for (const file of this.#eventFiles) if (file instanceof AsyncEventFile) file.push(BigInt(port), type);
+  }
+
+  // The end
+
+  /** Cuts the file off from its removed device: objects go, newest first, then the context. */
+  disassociate(): void {
+    const context = this.#context;
+    this.uobjects.destroyAll(RemoveReason.DRIVER_REMOVE, true);
+    this.#context = undefined;
+    if (context === undefined) return;
+    context.device.ops.disassociateUcontext?.(context);
+    context.device.ops.deallocUcontext(context);
+  }
+
+  /** The client closed the device file; event files may live on. */
+  release(): void {
+    this.#closed = true;
+    this.uobjects.destroyAll(RemoveReason.CLOSE, false);
+    this.dropContext();
+    this.#releaseIfUnused();
+  }
+
+  /** The last of the device file and its event files is gone. */
+  #releaseIfUnused(): void {
+    if (!this.#closed || this.#eventFiles.size > 0) return;
+    this.process.close();
+    this.#uverbsDevice.fileReleased(this);
+  }
+}

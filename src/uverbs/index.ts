@@ -1,0 +1,75 @@
+/** ib_uverbs: a character device for each IB device (core/uverbs_main.c). */
+import { CharacterDevice, type Directory } from '../../devfs/index.js';
+import type { CutOff, IbClient } from '../core/core.js';
+import type { IbDevice } from '../core/device.js';
+import type { DeviceEvent } from '../core/events.js';
+import type { Sysfs } from '../sysfs/index.js';
+import { UverbsDevice } from './uverbs-device.js';
+
+/** IB_UVERBS_MAJOR and IB_UVERBS_BASE_MINOR. */
+const MAJOR = 231;
+const BASE_MINOR = 192;
+
+/** The pages of the mlx4 mmap ABI: UAR, BlueFlame, nothing, clock. */
+const MAPPABLE_BYTES = 4 * 4096;
+
+export class UverbsClient implements IbClient {
+  readonly name = 'uverbs';
+  readonly #directory: Directory;
+  readonly #sysfs: Sysfs;
+  readonly #forgotten: () => Promise<void>;
+  readonly #devices = new Map<IbDevice, UverbsDevice>();
+
+  /**
+   * @param directory what clients see as /dev/infiniband
+   * @param forgotten resolves when the kernel has dropped the entries that were removed so far
+   */
+  constructor(directory: Directory, sysfs: Sysfs, forgotten: () => Promise<void>) {
+    this.#directory = directory;
+    this.#sysfs = sysfs;
+    this.#forgotten = forgotten;
+  }
+
+  device(device: IbDevice): UverbsDevice | undefined {
+    return this.#devices.get(device);
+  }
+
+  /** Takes the lowest free number, also one that an old descriptor still had. */
+  addOne(device: IbDevice): void {
+    const taken = new Set([...this.#devices.values()].map((uverbs) => uverbs.number));
+    let number = 0;
+    while (taken.has(number)) number++;
+    const uverbs = new UverbsDevice(device, number);
+    this.#devices.set(device, uverbs);
+    this.#sysfs.addVerbsDevice(device, nodeOf(uverbs));
+    this.#directory.add(
+      uverbs.name,
+      new CharacterDevice({
+        major: MAJOR,
+        minor: BASE_MINOR + number,
+        mode: 0o666,
+        mappableBytes: MAPPABLE_BYTES,
+        open: (request) => uverbs.open(request),
+      }),
+    );
+  }
+
+  /** The node goes first and its number with it, then the files are cut off. */
+  async removeOne(device: IbDevice, cutOff: CutOff): Promise<void> {
+    const uverbs = this.#devices.get(device);
+    if (uverbs === undefined) return;
+    this.#directory.remove(uverbs.name);
+    this.#sysfs.removeVerbsDevice(device, nodeOf(uverbs));
+    this.#devices.delete(device);
+    await this.#forgotten();
+    await uverbs.remove(cutOff);
+  }
+
+  event(event: DeviceEvent): void {
+    this.#devices.get(event.device)?.event(event);
+  }
+}
+
+function nodeOf({ name, number }: UverbsDevice): { name: string; major: number; minor: number } {
+  return { name, major: MAJOR, minor: BASE_MINOR + number };
+}

@@ -1,0 +1,147 @@
+/** A write command as a row of a table, and the context of one that is being executed. */
+import { Errno } from '../../../devfs/index.js';
+import { readZeroExtended, type Struct } from '../../abi/index.js';
+import type { DeviceOps } from '../../core/device.js';
+import { Bundle, type UserBuffer } from '../bundle.js';
+
+/** Scratch for encoding responses: the largest is that of the extended QUERY_DEVICE. */
+const scratch = new Uint8Array(1024);
+const scratchView = new DataView(scratch.buffer);
+const zeroes = new Uint8Array(65536 * 8);
+
+/** The core part of a command: its request bytes, and where its response goes. */
+export interface CorePart {
+  request: DataView;
+  response: UserBuffer | undefined;
+}
+
+/** A command that is being executed. */
+export class Command extends Bundle {
+  readonly #core: CorePart;
+  readonly #hasUdata: boolean;
+
+  constructor(
+    file: Bundle['file'],
+    call: Bundle['call'],
+    udata: Bundle['udata'],
+    core: CorePart,
+    hasUdata: boolean,
+  ) {
+    super(file, call, udata);
+    this.#core = core;
+    this.#hasUdata = hasUdata;
+  }
+
+  /** The request: what is missing at its end is zero, what is too much must be (EOPNOTSUPP). */
+  request<T>(struct: Struct<T, never>): T {
+    const { request } = this.#core;
+    if (!this.#hasUdata && request.byteLength > struct.size) this.#requireZeroTail(struct.size);
+    return readZeroExtended(struct, request, 0, Math.min(request.byteLength, struct.size));
+  }
+
+  /** What follows the struct in the request: the array of a command that has one. */
+  requestTail(struct: Struct<unknown, never>): DataView {
+    const { request } = this.#core;
+    const at = Math.min(struct.size, request.byteLength);
+    return new DataView(request.buffer, request.byteOffset + at, request.byteLength - at);
+  }
+
+  /** Bytes of room for the core response. */
+  get responseLength(): number {
+    return this.#core.response?.length ?? 0;
+  }
+
+  /** Address of a response field, for a number that only the client agent will know. */
+  responseAddress(offset: number): bigint {
+    const { response } = this.#core;
+    if (response === undefined) throw new Errno('EFAULT', 'the command has no response buffer');
+    return response.address + BigInt(offset);
+  }
+
+  /** Sends the response: cut to the room that is there, excess room zeroed. */
+  respond<T>(struct: Struct<unknown, T>, value: T): void {
+    const { response } = this.#core;
+    if (response === undefined || response.length === 0) return;
+    struct.write(scratchView, 0, value);
+    this.copyOut(response.address, scratch.subarray(0, Math.min(struct.size, response.length)));
+    if (response.length > struct.size) {
+      const rest = zeroes.subarray(0, response.length - struct.size);
+      this.copyOut(response.address + BigInt(struct.size), rest);
+    }
+  }
+
+  #requireZeroTail(from: number): void {
+    const { request } = this.#core;
+    for (let at = from; at < request.byteLength; at++) {
+      if (request.getUint8(at) !== 0)
+        throw new Errno('EOPNOTSUPP', 'the request has fields this kernel does not know');
+    }
+  }
+}
+
+/** One row of the command tables. */
+export interface WriteCommand {
+  readonly number: number;
+  readonly name: string;
+  readonly extended: boolean;
+  /** Sizes that a legacy command must at least have; extended ones are not checked (core/uverbs_uapi.c). */
+  readonly requestSize: number;
+  readonly responseSize: number;
+  /** Whether bytes behind the core parts belong to the driver. */
+  readonly udata: boolean;
+  /** Whether this driver has it; else the number is as good as unknown. */
+  readonly supported: (ops: DeviceOps) => boolean;
+  readonly run: (command: Command) => void;
+}
+
+interface Layout<Req, Resp> {
+  request: Struct<Req, never>;
+  response?: Struct<unknown, Resp>;
+  udata?: boolean;
+  supported?: (ops: DeviceOps) => boolean;
+}
+
+type Handler<Req, Resp> = (command: Command, request: Req) => Resp;
+
+function row<Req, Resp>(
+  extended: boolean,
+  number: number,
+  name: string,
+  layout: Layout<Req, Resp>,
+  handler: Handler<Req, Resp>,
+): WriteCommand {
+  const { request, response } = layout;
+  return {
+    number,
+    name,
+    extended,
+    requestSize: request.size,
+    responseSize: response?.size ?? 0,
+    udata: layout.udata ?? false,
+    supported: layout.supported ?? (() => true),
+    run: (command) => {
+      const value = handler(command, command.request(request));
+      if (response !== undefined) command.respond(response, value);
+    },
+  };
+}
+
+/** A legacy command (enum ib_uverbs_write_cmds). */
+export function legacy<Req, Resp>(
+  number: number,
+  name: string,
+  layout: Layout<Req, Resp>,
+  handler: Handler<Req, Resp>,
+): WriteCommand {
+  return row(false, number, name, layout, handler);
+}
+
+/** An extended command. */
+export function extended<Req, Resp>(
+  number: number,
+  name: string,
+  layout: Layout<Req, Resp>,
+  handler: Handler<Req, Resp>,
+): WriteCommand {
+  return row(true, number, name, layout, handler);
+}

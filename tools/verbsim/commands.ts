@@ -1,0 +1,103 @@
+/** The commands of verbsim, in the order in which the help shows them. */
+import { InvalidArgumentError } from 'commander';
+import type { CommandRow, OptionRow } from './command.js';
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
+  return Number(text);
+}
+
+const configOption: OptionRow = { flags: '--config <file>', summary: 'read the configuration (TOML) from a file' };
+const systemOption: OptionRow = {
+  flags: '--system',
+  summary: "take the place of the machine's own RDMA devices, for every process",
+};
+const withoutDisassociateOption: OptionRow = {
+  flags: '--driver-without-disassociate',
+  summary: "let an unplug wait until the device's last user has closed it",
+};
+const jsonOptions: OptionRow[] = [
+  { flags: '-j, --json', summary: 'print JSON' },
+  { flags: '-p, --pretty', summary: 'print JSON, indented' },
+];
+const aDevice = { name: '<device>', summary: 'its name, as "verbsim dev show" has it' };
+
+export const groups: Record<string, string> = { dev: 'devices' };
+
+export const commands: readonly CommandRow[] = [
+  {
+    words: 'up',
+    summary: 'start the simulator in the background',
+    options: [configOption, systemOption, withoutDisassociateOption],
+    load: () => import('./commands/up.js'),
+  },
+  {
+    words: 'down',
+    summary: 'stop the simulator',
+    load: () => import('./commands/down.js'),
+  },
+  {
+    words: 'run',
+    arguments: [{ name: '<command...>', summary: 'a program and its arguments' }],
+    summary: 'run a program that sees the simulated devices; without a running simulator it gets one of its own',
+    passThrough: true,
+    load: () => import('./commands/run.js'),
+  },
+  {
+    words: 'dev show',
+    arguments: [{ name: '[device]', summary: 'only this one' }],
+    summary: 'show the devices, their ports and who uses them',
+    options: jsonOptions,
+    load: () => import('./commands/dev-show.js'),
+  },
+  {
+    words: 'unplug',
+    arguments: [aDevice],
+    summary: 'pull a device out from under its users, and show whom that hit',
+    options: jsonOptions,
+    load: () => import('./commands/unplug.js'),
+  },
+  {
+    words: 'plug',
+    arguments: [aDevice],
+    summary: 'put a device back',
+    load: () => import('./commands/plug.js'),
+  },
+  {
+    words: 'status',
+    summary: 'show the running simulator',
+    options: jsonOptions,
+    load: () => import('./commands/status.js'),
+  },
+  {
+    words: 'env',
+    summary: 'print shell commands that let programs find the simulated devices in sysfs',
+    load: () => import('./commands/env.js'),
+  },
+  {
+    words: 'doctor',
+    summary: 'examine whether this machine can run the simulator',
+    options: jsonOptions,
+    load: () => import('./commands/doctor.js'),
+  },
+  {
+    words: 'daemon',
+    summary: 'run the simulator in the foreground',
+    options: [
+      configOption,
+      systemOption,
+      withoutDisassociateOption,
+      {
+        flags: '--while-pid <pid>',
+        summary: 'stop when this process exits',
+        parse: wholeNumber,
+      },
+      {
+        flags: '--ready-fd <fd>',
+        summary: 'write "ready", or "error: " and a sentence, to this descriptor once that is known',
+        parse: wholeNumber,
+      },
+    ],
+    load: () => import('./commands/daemon.js'),
+  },
+];
