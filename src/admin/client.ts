@@ -3,16 +3,10 @@ import { once } from 'node:events';
 import { createConnection, type Socket } from 'node:net';
 import { JSONRPCClient, JSONRPCErrorException } from 'json-rpc-2.0';
 import { splitLines } from './lines.js';
-import { type MethodName, type Params, REFUSED, type Result } from './protocol.js';
+import { NoDaemon } from './no-daemon.js';
+import type { MethodName, Params, Result } from './protocol.js';
 import { Refusal } from './refusal.js';
-
-/** No daemon listens at the socket. */
-export class NoDaemon extends Error {
-  override readonly name = 'NoDaemon';
-}
-
-/** The daemon is trusted with more than its clients are: a list of devices with thousands of contexts is long. */
-const MAX_ANSWER = 64 * 1024 * 1024;
+import { MAX_ANSWER, REFUSED } from './wire.js';
 
 function explainFailure(path: string, error: NodeJS.ErrnoException): Error {
   switch (error.code) {

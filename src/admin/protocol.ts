@@ -1,14 +1,9 @@
 /**
  * The admin protocol: JSON-RPC 2.0 over a unix stream socket, one message per line. A method is a row: its name, the
- * schema of its params (an object), and the type of its result.
+ * schema of its params (an object), and the type of its result. The client's side takes only types from here, which
+ * keeps the validator out of what the command has to load.
  */
 import { z } from 'zod';
-
-/** Error code of a Refusal; -32000 to -32099 are the implementation's (JSON-RPC 2.0, section 5.1). */
-export const REFUSED = -32000;
-
-/** The longest line a peer may send, in bytes. */
-export const MAX_LINE = 1024 * 1024;
 
 export interface PortStatus {
   port: number;

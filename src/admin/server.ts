@@ -18,15 +18,14 @@ import { splitLines } from './lines.js';
 import {
   type DaemonStatus,
   type DeviceStatus,
-  MAX_LINE,
   type MethodName,
   methods,
   type Params,
-  REFUSED,
   type Result,
   type UnplugReport,
 } from './protocol.js';
 import { Refusal } from './refusal.js';
+import { MAX_REQUEST, REFUSED } from './wire.js';
 
 /** Far more than there are operators; the socket's clients must not use up the descriptors that devices need. */
 const MAX_CONNECTIONS = 128;
@@ -157,7 +156,7 @@ export class AdminServer {
     this.#connections.add(socket);
     const rpc = this.#rpc;
     const answers = async function* (chunks: AsyncIterable<Buffer>) {
-      for await (const line of splitLines(chunks, MAX_LINE)) {
+      for await (const line of splitLines(chunks, MAX_REQUEST)) {
         const text = await answer(rpc, line);
         if (text !== undefined) yield text;
       }

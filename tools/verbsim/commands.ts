@@ -7,7 +7,10 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
-const configOption: OptionRow = { flags: '--config <file>', summary: 'read the configuration (TOML) from a file' };
+const configOption: OptionRow = {
+  flags: '--config <file>',
+  summary: 'read the configuration (TOML) from a file',
+};
 const systemOption: OptionRow = {
   flags: '--system',
   summary: "take the place of the machine's own RDMA devices, for every process",
@@ -39,7 +42,8 @@ export const commands: readonly CommandRow[] = [
   {
     words: 'run',
     arguments: [{ name: '<command...>', summary: 'a program and its arguments' }],
-    summary: 'run a program that sees the simulated devices; without a running simulator it gets one of its own',
+    summary:
+      'run a program that sees the simulated devices; without a running simulator it gets one of its own',
     passThrough: true,
     load: () => import('./commands/run.js'),
   },

@@ -2,7 +2,7 @@
 import { writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, CommanderError, Option } from 'commander';
-import { NoDaemon } from '../../src/admin/client.js';
+import { NoDaemon } from '../../src/admin/no-daemon.js';
 import { DEFAULT_RUNTIME_DIRECTORY } from '../../src/admin/runtime-paths.js';
 import { version } from '../../src/admin/version.js';
 import type { CommandRow, OptionRow, Options } from './command.js';

@@ -33,7 +33,11 @@ const BARE = {
 
 /** Columns without lines, one row per line, so that grep and awk can use it. */
 export function table(head: string[], rows: (string | number)[][]): string {
-  const made = new Table({ chars: BARE, head, style: { head: [], 'padding-left': 0, 'padding-right': 0 } });
+  const made = new Table({
+    chars: BARE,
+    head,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  });
   made.push(...rows.map((row) => row.map(String)));
   return made
     .toString()

@@ -5,8 +5,12 @@ import { print, table } from '../render.js';
 
 function text(checks: Check[]): string {
   const rows = checks.map(({ name, state, found }) => [state, name, found]);
-  const advice = checks.flatMap((check) => (check.advice === undefined ? [] : [`${check.name}: ${check.advice}`]));
-  return [table(['STATE', 'CHECK', 'FOUND'], rows), ...(advice.length === 0 ? [] : ['', ...advice])].join('\n');
+  const advice = checks.flatMap((check) =>
+    check.advice === undefined ? [] : [`${check.name}: ${check.advice}`],
+  );
+  return [table(['STATE', 'CHECK', 'FOUND'], rows), ...(advice.length === 0 ? [] : ['', ...advice])].join(
+    '\n',
+  );
 }
 
 const doctor: Action = async ({ options }) => {

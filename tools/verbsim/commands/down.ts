@@ -20,7 +20,9 @@ function isRunning(pid: number): boolean {
 }
 
 const isMounted = (mountpoint: string): boolean =>
-  parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8')).some((mount) => mount.mountPoint === mountpoint);
+  parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8')).some(
+    (mount) => mount.mountPoint === mountpoint,
+  );
 
 const down: Action = async ({ runtimeDirectory }) => {
   const { pid, mountpoint } = await withDaemon(runtimeDirectory, async (client) => {

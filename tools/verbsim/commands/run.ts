@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { NoDaemon } from '../../../src/admin/client.js';
+import { NoDaemon } from '../../../src/admin/no-daemon.js';
 import { startInBackground } from '../background.js';
 import type { Action } from '../command.js';
 import { withDaemon } from '../connection.js';

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { NoDaemon } from '../../../src/admin/client.js';
+import { NoDaemon } from '../../../src/admin/no-daemon.js';
 import { Refusal } from '../../../src/admin/refusal.js';
 import { startInBackground } from '../background.js';
 import type { Action, Options } from '../command.js';
@@ -29,7 +29,9 @@ async function requireNone(runtimeDirectory: string): Promise<void> {
 const up: Action = async ({ runtimeDirectory, options }) => {
   await requireNone(runtimeDirectory);
   await startInBackground(runtimeDirectory, daemonFlags(options));
-  const { pid, mountpoint, devices } = await withDaemon(runtimeDirectory, (client) => client.call('status', {}));
+  const { pid, mountpoint, devices } = await withDaemon(runtimeDirectory, (client) =>
+    client.call('status', {}),
+  );
   const list = devices.length === 0 ? 'no devices' : devices.join(', ');
   process.stdout.write(`simulator running with ${list} at ${mountpoint} (process ${pid})\n`);
   return undefined;

@@ -1,0 +1,10 @@
+/** What both ends of the admin socket agree on besides the methods. */
+
+/** Error code of a Refusal; -32000 to -32099 are the implementation's (JSON-RPC 2.0, section 5.1). */
+export const REFUSED = -32000;
+
+/** The longest request line, in bytes. */
+export const MAX_REQUEST = 1024 * 1024;
+
+/** The longest answer: a device can have thousands of contexts. */
+export const MAX_ANSWER = 64 * 1024 * 1024;
