@@ -16,14 +16,14 @@ export class DescriptorReply {
   readonly result: number;
   /** Where the number goes in the caller's memory, little-endian, zero-extended. */
   readonly writes: { address: bigint; width: 4 | 8 }[];
-  /** Told the descriptor number, or the negative errno that the caller got instead. */
-  readonly finished: (descriptor: number) => void;
+  /** Told the descriptor number, or the negative errno that the caller got instead, and the file's `descriptorName`. */
+  readonly finished: (descriptor: number, name: string) => void;
 
   constructor(
     file: FileOperations,
     result: number,
     writes: { address: bigint; width: 4 | 8 }[],
-    finished: (descriptor: number) => void,
+    finished: (descriptor: number, name: string) => void,
   ) {
     this.file = file;
     this.result = result;

@@ -1,5 +1,7 @@
 /** devfs: character devices in user space over FUSE. */
 export { Call } from './call.js';
+export { type Capability, hasCapability } from './client/credentials.js';
+export { descriptorName, inodeKey } from './client/descriptors.js';
 export { copyFromUser, copyToUser } from './client/memory.js';
 export { ClientProcess } from './client/process.js';
 export { Errno, type ErrnoName, errno } from './errno.js';

@@ -13,6 +13,11 @@ export class WaitQueue {
   #sleepers = new Set<() => void>();
   #pollers = new Set<PollWaiter>();
 
+  /** How many calls sleep here. */
+  get sleepers(): number {
+    return this.#sleepers.size;
+  }
+
   /** Sleeps until the next `wake`. Rejects with EINTR when the caller is interrupted. */
   sleep(call: Call): Promise<void> {
     return new Promise((resolve, reject) => {

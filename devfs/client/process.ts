@@ -40,16 +40,6 @@ export class ClientProcess {
     return tid === this.pid ? this.alive : native.isThreadOf(this.pid, tid);
   }
 
-  /** The inode number behind descriptor `fd` of the client; undefined if it is not open. Never touches the file. */
-  inodeOf(fd: number): number | undefined {
-    try {
-      const fdinfo = readFileSync(`/proc/${this.pid}/fdinfo/${fd}`, 'latin1');
-      return Number(/^ino:\t(\d+)$/m.exec(fdinfo)?.[1]);
-    } catch {
-      return undefined;
-    }
-  }
-
   /** Gives the pidfd back. Idempotent. */
   close(): void {
     if (this.#pidfd >= 0) native.closeFd(this.#pidfd);

@@ -7,6 +7,7 @@ import { write } from 'node:fs';
 import { promisify } from 'node:util';
 import type { Call } from '../call.js';
 import { explain, installDescriptor } from '../client/agent.js';
+import { DESCRIPTOR_PREFIX } from '../client/descriptors.js';
 import { Errno } from '../errno.js';
 import type { DescriptorReply, FileOperations } from '../file.js';
 import type { Log } from '../log.js';
@@ -186,7 +187,7 @@ export class Session {
     payload: Payload,
   ): Promise<void> {
     const node = new DescriptorNode(reply.file);
-    const name = `.descriptor-${randomBytes(8).toString('hex')}`;
+    const name = `${DESCRIPTOR_PREFIX}${randomBytes(8).toString('hex')}`;
     this.#descriptors.set(name, { node, tid: call.tid });
     const result = await installDescriptor({
       tid: call.tid,
@@ -202,7 +203,7 @@ export class Session {
       this.log.warn({ tid: call.tid, code }, `no descriptor for the client: ${explain(result)}`);
       if (!result.replied) this.reply(unique, -new Errno('EPERM').errno, 0);
     }
-    reply.finished(result.error !== 0 ? result.error : result.descriptor);
+    reply.finished(result.error !== 0 ? result.error : result.descriptor, name);
   }
 
   /** The descriptor being installed under this name in the calling thread. */

@@ -30,6 +30,9 @@ import { MAX_REQUEST, REFUSED } from './wire.js';
 /** Far more than there are operators; the socket's clients must not use up the descriptors that devices need. */
 const MAX_CONNECTIONS = 128;
 
+/** sun_path (unix(7)) less its NUL; a longer path would be cut off silently. */
+const MAX_PATH = 107;
+
 /** What the server gives access to. Whatever cannot be done is a Refusal. */
 export interface AdminBackend {
   devices(): DeviceStatus[];
@@ -109,6 +112,9 @@ async function findGroup(name: string): Promise<number> {
 }
 
 async function listen(server: Server, path: string, group: number | undefined): Promise<void> {
+  if (Buffer.byteLength(path) > MAX_PATH) {
+    throw new Refusal(`${path} is too long for a socket: choose a shorter --runtime-dir`);
+  }
   // The socket must not be open to others between its creation and the change of its mode; bind happens in listen().
   const umask = process.umask(0o177);
   try {
@@ -136,7 +142,7 @@ export class AdminServer {
     this.#server.maxConnections = MAX_CONNECTIONS;
   }
 
-  /** Listens. Throws a Refusal if there is no such group. */
+  /** Listens. Throws a Refusal if there is no such group, or the path is too long. */
   static async start(options: AdminServerOptions): Promise<AdminServer> {
     const group = options.socketGroup === undefined ? undefined : await findGroup(options.socketGroup);
     const server = new AdminServer(options);

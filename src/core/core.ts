@@ -36,13 +36,23 @@ export class IbCore {
     return this.#devices;
   }
 
-  /** Makes a device known. Throws an Error if the name is taken. */
+  /** Makes a device known. Throws an Error, with nothing changed, if the name is taken or a client cannot add it. */
   registerDevice(device: IbDevice): Promise<void> {
-    return this.#mutex.runExclusive(() => {
+    return this.#mutex.runExclusive(async () => {
       if (this.#devices.has(device.name)) throw new Error(`there is a device ${device.name} already`);
-      this.#devices.set(device.name, device);
-      device.registered = true;
-      for (const client of this.#clients) client.addOne(device);
+      const added: IbClient[] = [];
+      try {
+        device.registered = true;
+        for (const client of this.#clients) {
+          client.addOne(device);
+          added.push(client);
+        }
+        this.#devices.set(device.name, device);
+      } catch (error) {
+        device.registered = false;
+        for (const client of added.reverse()) await client.removeOne(device, { contexts: [] });
+        throw error;
+      }
     });
   }
 

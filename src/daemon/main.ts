@@ -120,14 +120,15 @@ function describe(simulator: Simulator, mountpoint: string): DaemonStatus {
 
 async function start(
   options: DaemonOptions,
-  config: Config,
   log: Logger,
   stop: StopRequest,
   teardown: Teardown,
 ): Promise<void> {
-  log.debug({ openFiles: native.raiseFileLimit() }, 'the limit on open files is raised');
   const runtime = RuntimeDirectory.claim(options.runtimeDirectory);
   teardown.add('the runtime directory', () => runtime.release());
+  const config = await readConfig(options);
+  log.level = config.logLevel;
+  log.debug({ openFiles: native.raiseFileLimit() }, 'the limit on open files is raised');
   const { mountpoint, adminSocket } = runtime.paths;
   recoverSystemMode();
 
@@ -170,9 +171,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   stopOnFault(stop, log);
   const teardown = new Teardown(log);
   try {
-    const config = await readConfig(options);
-    log.level = config.logLevel;
-    await start(options, config, log, stop, teardown);
+    await start(options, log, stop, teardown);
   } catch (error) {
     await teardown.run();
     ready.failed((error as Error).message);

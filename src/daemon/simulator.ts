@@ -83,7 +83,7 @@ export class Simulator {
     const slot = this.#slot(name);
     if (slot.plugged !== undefined) throw new Refusal(`${name} is plugged in already`);
     const { config } = slot;
-    slot.plugged = createMlx4Device(
+    const plugged = createMlx4Device(
       {
         name,
         nodeGuid: config.nodeGuid,
@@ -95,7 +95,14 @@ export class Simulator {
       },
       this.#subnet,
     );
-    await this.#core.registerDevice(slot.plugged.device);
+    slot.plugged = plugged;
+    try {
+      await this.#core.registerDevice(plugged.device);
+    } catch (error) {
+      slot.plugged = undefined;
+      plugged.detach();
+      throw error;
+    }
   }
 
   async unplug(name: string): Promise<UnplugReport> {

@@ -12,6 +12,7 @@ import {
 import type { Udata } from '../core/udata.js';
 import type { FabricPort, Subnet } from '../fabric/subnet.js';
 import * as caps from './capabilities.js';
+import { newHwCounters, newPortCounters, type PortCounters } from './counters.js';
 import { NumberSpace } from './number-space.js';
 
 export interface Mlx4Options {
@@ -39,6 +40,8 @@ const RESERVED_PDS = 4;
 
 /** The adapter with its cables, and the driver over it. */
 class Mlx4Driver {
+  readonly portCounters: PortCounters[];
+  readonly hwCounters = newHwCounters();
   readonly #options: Mlx4Options;
   readonly #subnet: Subnet;
   readonly #ports: FabricPort[];
@@ -50,6 +53,7 @@ class Mlx4Driver {
     this.#subnet = subnet;
     this.#attributes = caps.deviceAttributes(options);
     this.#pdns = new NumberSpace(RESERVED_PDS, this.#attributes.base.maxPd);
+    this.portCounters = Array.from({ length: options.ports }, newPortCounters);
     this.#ports = Array.from({ length: options.ports }, (_, i) =>
       subnet.attach({
         guid: options.nodeGuid + BigInt(i + 1),
@@ -164,8 +168,8 @@ export function createMlx4Device(
       hca_type: `MT${caps.PCI_DEVICE_ID}`,
       board_id: options.boardId,
     },
-    portCounters: () => ({}),
-    hwCounters: () => ({}),
+    portCounters: (port) => driver.portCounters[port - 1] ?? {},
+    hwCounters: () => driver.hwCounters,
   });
   return { device, detach: () => driver.detach() };
 }

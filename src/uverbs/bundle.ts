@@ -3,8 +3,17 @@
  * uverbs_attr_bundle): the file, objects by handle, the driver's private part. Objects that an operation makes
  * become visible only when the whole command has succeeded.
  */
-import { type Call, copyToUser, DescriptorReply, Errno } from '../../devfs/index.js';
-import type { IbDevice, Ucontext } from '../core/device.js';
+import {
+  type Call,
+  type Capability,
+  copyToUser,
+  DescriptorReply,
+  descriptorName,
+  Errno,
+  hasCapability,
+} from '../../devfs/index.js';
+import type { IbDevice } from '../core/device.js';
+import type { Ucontext } from '../core/objects.js';
 import type { Udata } from '../core/udata.js';
 import type { EventFile, UverbsFile } from './file.js';
 import type { ObjectType, Uobject } from './uobject.js';
@@ -57,15 +66,30 @@ export class Bundle {
 
   /** An existing object, for use. Throws ENOENT, EINVAL (another type), EIO (the device was removed). */
   lookup<T>(type: ObjectType<T>, handle: number): T {
-    const { object } = this.file.uobjects.lookup(type, handle);
+    const uobject = this.file.uobjects.lookup(type, handle);
     this.file.device;
-    if (object === undefined) throw new Errno('EIO', 'the object went with its device');
-    return object;
+    if (uobject.destroyed) throw new Errno('EIO', 'the object went with its device');
+    return uobject.object as T;
   }
 
-  /** Destroys for the client; also after removal, once. */
-  destroy<T>(type: ObjectType<T>, handle: number): void {
-    this.file.uobjects.destroy(this.file.uobjects.lookup(type, handle) as Uobject);
+  /** Destroys for the client, also after removal, once; returns what it was. */
+  destroy<T>(type: ObjectType<T>, handle: number): T {
+    const uobject = this.file.uobjects.lookup(type, handle);
+    this.file.uobjects.destroy(uobject as Uobject);
+    return uobject.object as T;
+  }
+
+  /**
+   * The event file of this open file behind a descriptor of the caller. Throws EINVAL for a negative number, EBADF
+   * for any other file, EIO when the device was removed.
+   */
+  eventFile<T extends EventFile>(kind: new (...args: never[]) => T, fd: number): T {
+    if (fd < 0) throw new Errno('EINVAL', `${fd} is no descriptor`);
+    const file = this.file.eventFile(descriptorName(this.call.tid, fd));
+    if (!(file instanceof kind))
+      throw new Errno('EBADF', `descriptor ${fd} is no event file of this kind and context`);
+    this.file.device;
+    return file;
   }
 
   /**
@@ -75,6 +99,10 @@ export class Bundle {
   installDescriptor(descriptor: NewDescriptor): void {
     this.#created.push(descriptor.uobject);
     this.#descriptor = descriptor;
+  }
+
+  hasCapability(capability: Capability): boolean {
+    return hasCapability(this.call.tid, capability);
   }
 
   /** Copies to the client. Throws EFAULT. */
@@ -90,10 +118,10 @@ export class Bundle {
       return result;
     }
     const release = this.file.hold();
-    return new DescriptorReply(descriptor.file, result, [descriptor.write], (number) => {
+    return new DescriptorReply(descriptor.file, result, [descriptor.write], (number, name) => {
       release();
       if (number >= 0) {
-        this.file.addEventFile(descriptor.file);
+        this.file.addEventFile(name, descriptor.file);
         for (const uobject of this.#created) this.file.uobjects.commit(uobject);
       } else {
         this.abort();

@@ -9,8 +9,9 @@ import {
   Errno,
   type FileOperations,
 } from '../../devfs/index.js';
-import type { IbDevice, Ucontext, UserPages } from '../core/device.js';
+import type { IbDevice } from '../core/device.js';
 import type { EventType } from '../core/events.js';
+import type { Ucontext, UserPages } from '../core/objects.js';
 import { AsyncEventFile } from './events/async-event-file.js';
 import type { CompletionChannel } from './events/completion-channel.js';
 import { runIoctl } from './ioctl/framing.js';
@@ -18,6 +19,7 @@ import type { Uapi } from './uapi.js';
 import { RemoveReason, type Uobject, UobjectTable } from './uobject.js';
 import type { UverbsDevice } from './uverbs-device.js';
 import { runWrite } from './write/framing.js';
+import type { XrcdTable } from './xrcd-table.js';
 
 export type EventFile = AsyncEventFile | CompletionChannel;
 
@@ -28,7 +30,8 @@ export class UverbsFile implements FileOperations {
   readonly #uverbsDevice: UverbsDevice;
   readonly #uid: number;
   readonly #gid: number;
-  readonly #eventFiles = new Set<EventFile>();
+  /** By the name of their descriptor, oldest first. */
+  readonly #eventFiles = new Map<string, EventFile>();
   #context: Ucontext | undefined;
   #closed = false;
 
@@ -54,6 +57,11 @@ export class UverbsFile implements FileOperations {
    */
   hasCredentialsOf(call: Call): boolean {
     return call.uid === this.#uid && call.gid === this.#gid && this.process.hasThread(call.tid);
+  }
+
+  /** XRC domains that files share. */
+  get xrcds(): XrcdTable {
+    return this.#uverbsDevice.xrcds;
   }
 
   get uapi(): Uapi {
@@ -98,23 +106,28 @@ export class UverbsFile implements FileOperations {
 
   /** The file that events of this context go to: the first one made. */
   get defaultAsyncFile(): AsyncEventFile | undefined {
-    for (const file of this.#eventFiles) if (file instanceof AsyncEventFile) return file;
+    for (const file of this.#eventFiles.values()) if (file instanceof AsyncEventFile) return file;
     return undefined;
   }
 
-  addEventFile(file: EventFile): void {
-    this.#eventFiles.add(file);
+  addEventFile(name: string, file: EventFile): void {
+    this.#eventFiles.set(name, file);
+  }
+
+  eventFile(name: string | undefined): EventFile | undefined {
+    return name === undefined ? undefined : this.#eventFiles.get(name);
   }
 
   eventFileReleased(file: EventFile, uobject: Uobject<never> | Uobject): void {
-    this.#eventFiles.delete(file);
+    for (const [name, known] of this.#eventFiles) if (known === file) this.#eventFiles.delete(name);
     if (uobject.live) this.uobjects.drop(uobject as Uobject);
     this.#releaseIfUnused();
   }
 
   /** Delivers an event of the device (element 0) or of a port. */
   deviceEvent(type: EventType, port: number): void {
-    for (const file of this.#eventFiles) if (file instanceof AsyncEventFile) file.push(BigInt(port), type);
+    for (const file of this.#eventFiles.values())
+      if (file instanceof AsyncEventFile) file.push(BigInt(port), type);
   }
 
   // The end

@@ -4,7 +4,7 @@
  */
 import { Errno } from '../../devfs/index.js';
 import { IB_USER_VERBS_CMD_COMMAND_MASK, IB_USER_VERBS_CMD_FLAG_EXTENDED } from '../abi/index.js';
-import type { DeviceOps } from '../core/device.js';
+import type { DeviceOps } from '../core/device-ops.js';
 import type { Method } from './ioctl/method.js';
 import { methods } from './ioctl/methods.js';
 import type { WriteCommand } from './write/command.js';

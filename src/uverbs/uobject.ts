@@ -23,6 +23,8 @@ export interface ObjectType<T> {
   readonly name: string;
   /** Frees what is behind a uobject. Throws EBUSY, without effect, while something refers to it. */
   destroy(object: T, reason: RemoveReason): void;
+  /** What an operator wants to know of it, by name; numbers as the adapter counts them. */
+  describe?(object: T): Record<string, string | number>;
 }
 
 /** A client's name for an object. It outlives the object when the device is removed. */
@@ -30,8 +32,10 @@ export class Uobject<T = unknown> {
   readonly type: ObjectType<T>;
   /** Number in the handle table; -1 for objects that the client knows by a descriptor. */
   readonly handle: number;
-  /** Set by the operation that makes it; gone when the object is destroyed. */
+  /** Set by the operation that makes it. What uverbs itself keeps of it (event counters) outlives the device. */
   object: T | undefined;
+  /** The device's part is gone. */
+  destroyed = false;
   /** Visible to lookups: its creation succeeded. */
   live = false;
 
@@ -83,7 +87,7 @@ export class UobjectTable {
 
   /**
    * Finds a uobject by number. Throws ENOENT for a number that is not in use, EINVAL for another type's. After
-   * removal of the device the result has no object.
+   * removal of the device the result is marked as destroyed.
    */
   lookup<T>(type: ObjectType<T>, handle: number): Uobject<T> {
     const uobject = this.#byHandle[handle];
@@ -96,7 +100,9 @@ export class UobjectTable {
 
   /** Destroys for the client: EBUSY leaves all as it was; afterwards the number is free. */
   destroy(uobject: Uobject): void {
-    if (uobject.object !== undefined) uobject.type.destroy(uobject.object, RemoveReason.DESTROY);
+    if (uobject.object !== undefined && !uobject.destroyed) {
+      uobject.type.destroy(uobject.object, RemoveReason.DESTROY);
+    }
     this.#forget(uobject);
   }
 
@@ -130,13 +136,12 @@ export class UobjectTable {
       if (error instanceof Errno) return false;
       throw error;
     }
-    uobject.object = undefined;
+    uobject.destroyed = true;
     this.#existing.delete(uobject);
     return true;
   }
 
   #forget(uobject: Uobject): void {
-    uobject.object = undefined;
     uobject.live = false;
     this.#existing.delete(uobject);
     if (uobject.handle >= 0) {

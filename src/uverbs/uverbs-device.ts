@@ -8,10 +8,12 @@ import type { IbDevice } from '../core/device.js';
 import type { DeviceEvent } from '../core/events.js';
 import { UverbsFile } from './file.js';
 import { Uapi } from './uapi.js';
+import { XrcdTable } from './xrcd-table.js';
 
 export class UverbsDevice {
   readonly name: string;
   readonly number: number;
+  readonly xrcds = new XrcdTable();
   /** What it answers; the same after removal. */
   readonly uapi: Uapi;
   #ibDevice: IbDevice | undefined;

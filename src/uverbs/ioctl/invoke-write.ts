@@ -23,11 +23,8 @@ export function invokeWrite(call: MethodCall): void {
   if (!row.extended && (request.byteLength < row.requestSize || (response?.length ?? 0) < row.responseSize)) {
     throw new Errno('ENOSPC', `${row.name} is too short`);
   }
-  call.delegate(
-    new Command(call.file, call.call, call.udata, { request, response }, row.udata),
-    (command) => {
-      row.run(command as Command);
-      call.validOutput(UVERBS_ATTR_CORE_OUT);
-    },
-  );
+  call.delegate(new Command(call.file, call.call, call.udata, { request, response }), (command) => {
+    row.run(command as Command);
+    call.validOutput(UVERBS_ATTR_CORE_OUT);
+  });
 }

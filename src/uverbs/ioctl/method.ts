@@ -1,5 +1,5 @@
 /** An ioctl method as a row of a table: its object, its attributes, and what it does (core/uverbs_ioctl.c). */
-import type { DeviceOps } from '../../core/device.js';
+import type { DeviceOps } from '../../core/device-ops.js';
 import type { ObjectType } from '../uobject.js';
 import type { MethodCall } from './method-call.js';
 

@@ -10,7 +10,7 @@ import { CompletionChannel, completionChannelType } from '../events/completion-c
 export function getContext(bundle: Bundle): void {
   const { device, file } = bundle;
   if (file.hasContext) throw new Errno('EINVAL', 'the file has a context already');
-  file.setContext(device.ops.allocUcontext(device, file.pages, bundle.udata));
+  file.setContext(device.ops.allocUcontext(device, file.process, file.pages, bundle.udata));
 }
 
 /** The caller gets an asynchronous event file, its descriptor number written to `write`. */

@@ -1,13 +1,15 @@
 /** Protection domains. */
 import { uverbsDefaultObjects } from '../../abi/index.js';
-import type { ProtectionDomain } from '../../core/device.js';
+import type { ProtectionDomain } from '../../core/objects.js';
+import { deallocPd } from '../../core/verbs.js';
 import type { Bundle } from '../bundle.js';
 import type { ObjectType, Uobject } from '../uobject.js';
 
 export const pdType: ObjectType<ProtectionDomain> = {
   id: uverbsDefaultObjects.UVERBS_OBJECT_PD,
   name: 'PD',
-  destroy: (pd) => pd.context.device.ops.deallocPd(pd),
+  destroy: deallocPd,
+  describe: ({ users }) => ({ users }),
 };
 
 export function allocPd(bundle: Bundle): Uobject<ProtectionDomain> {

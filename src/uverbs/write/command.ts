@@ -1,7 +1,7 @@
 /** A write command as a row of a table, and the context of one that is being executed. */
 import { Errno } from '../../../devfs/index.js';
 import { readZeroExtended, type Struct } from '../../abi/index.js';
-import type { DeviceOps } from '../../core/device.js';
+import type { DeviceOps } from '../../core/device-ops.js';
 import { Bundle, type UserBuffer } from '../bundle.js';
 
 /** Scratch for encoding responses: the largest is that of the extended QUERY_DEVICE. */
@@ -18,24 +18,20 @@ export interface CorePart {
 /** A command that is being executed. */
 export class Command extends Bundle {
   readonly #core: CorePart;
-  readonly #hasUdata: boolean;
 
-  constructor(
-    file: Bundle['file'],
-    call: Bundle['call'],
-    udata: Bundle['udata'],
-    core: CorePart,
-    hasUdata: boolean,
-  ) {
+  constructor(file: Bundle['file'], call: Bundle['call'], udata: Bundle['udata'], core: CorePart) {
     super(file, call, udata);
     this.#core = core;
-    this.#hasUdata = hasUdata;
   }
 
-  /** The request: what is missing at its end is zero, what is too much must be (EOPNOTSUPP). */
-  request<T>(struct: Struct<T, never>): T {
+  /**
+   * The request: what is missing at its end is zero, what is too much must be (EOPNOTSUPP). One with a tail must be
+   * whole (ENOSPC).
+   */
+  request<T>(struct: Struct<T, never>, hasTail: boolean): T {
     const { request } = this.#core;
-    if (!this.#hasUdata && request.byteLength > struct.size) this.#requireZeroTail(struct.size);
+    if (hasTail && request.byteLength < struct.size) throw new Errno('ENOSPC', 'the request is too short');
+    if (!hasTail && request.byteLength > struct.size) this.#requireZeroTail(struct.size);
     return readZeroExtended(struct, request, 0, Math.min(request.byteLength, struct.size));
   }
 
@@ -98,6 +94,8 @@ interface Layout<Req, Resp> {
   request: Struct<Req, never>;
   response?: Struct<unknown, Resp>;
   udata?: boolean;
+  /** An array follows the request. */
+  tail?: boolean;
   supported?: (ops: DeviceOps) => boolean;
 }
 
@@ -120,7 +118,7 @@ function row<Req, Resp>(
     udata: layout.udata ?? false,
     supported: layout.supported ?? (() => true),
     run: (command) => {
-      const value = handler(command, command.request(request));
+      const value = handler(command, command.request(request, layout.tail ?? false));
       if (response !== undefined) command.respond(response, value);
     },
   };

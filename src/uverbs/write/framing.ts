@@ -52,7 +52,6 @@ export function execute(
       () => output,
     ),
     core,
-    row.udata,
   );
   try {
     row.run(command);

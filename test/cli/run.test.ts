@@ -1,0 +1,64 @@
+import { existsSync, readdirSync } from 'node:fs';
+import t from 'tap';
+import { eventually, execute, isMounted, requireMounts, startDaemon, VERBSIM } from '../support/daemon.js';
+
+requireMounts();
+
+t.test('run starts a simulator of its own, which ends with the command', async (t) => {
+  const absent = `${t.testdir()}/none`;
+  const script = 'echo "$VERBSIM_RUNTIME_DIR"; ls /dev/infiniband; "$0" status --json';
+  const { code, stdout, stderr } = await execute(VERBSIM, [
+    '--runtime-dir',
+    absent,
+    'run',
+    'sh',
+    '-c',
+    script,
+    VERBSIM,
+  ]);
+  t.equal(code, 0, stderr);
+  const [directory = '', node, status = '{}'] = stdout.split('\n');
+  t.match(directory, /^\/run\/verbsim-run-\w+$/);
+  t.equal(node, 'uverbs0');
+  t.match(JSON.parse(status), { mountpoint: `${directory}/mnt` }, 'verbsim in the command reaches it');
+  await eventually('its directory is gone', () => !existsSync(directory));
+  t.notOk(isMounted(`${directory}/mnt`));
+  t.notOk(existsSync(absent));
+});
+
+t.test('run uses the simulator that is there', async (t) => {
+  const daemon = await startDaemon(t);
+  const { stdout } = await daemon.run('sh', '-c', 'echo "$VERBSIM_RUNTIME_DIR"; ls /dev/infiniband');
+  t.equal(stdout, `${daemon.runtimeDir}\nuverbs0\n`);
+});
+
+t.test('the exit code, the output and the options are those of the command', async (t) => {
+  const daemon = await startDaemon(t);
+  t.same(await daemon.verbsim('run', 'sh', '-c', 'echo out; echo err >&2; exit 7'), {
+    code: 7,
+    stdout: 'out\n',
+    stderr: 'err\n',
+  });
+  t.equal((await daemon.verbsim('run', 'echo', '--help', '--', '-j')).stdout, '--help -- -j\n');
+  t.equal((await daemon.verbsim('run', '--', 'printf', '%s', '--version')).stdout, '--version');
+  t.equal((await daemon.run('sh', '-c', 'kill -TERM $$')).code, 'SIGTERM');
+});
+
+t.test('a command that is not there', async (t) => {
+  const before = readdirSync('/run').filter((name) => name.startsWith('verbsim-run-'));
+  const absent = `${t.testdir()}/none`;
+  const { code, stdout, stderr } = await execute(VERBSIM, [
+    '--runtime-dir',
+    absent,
+    'run',
+    'no-such-program',
+  ]);
+  t.equal(code, 127);
+  t.equal(stdout, '');
+  t.match(stderr, /^verbsim: cannot run no-such-program: /);
+  await eventually('its simulator is gone', () =>
+    readdirSync('/run')
+      .filter((name) => name.startsWith('verbsim-run-'))
+      .every((name) => before.includes(name)),
+  );
+});
