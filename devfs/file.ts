@@ -30,6 +30,11 @@ export class DescriptorReply {
     this.writes = writes;
     this.finished = finished;
   }
+
+  /** The same, for a call that did something before: its result counts both. */
+  after(done: number): DescriptorReply {
+    return new DescriptorReply(this.file, done + this.result, this.writes, this.finished);
+  }
 }
 
 /** Registers the wait queues on which the readiness of a file depends; present only while somebody polls. */

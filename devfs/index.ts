@@ -3,6 +3,16 @@ export { Call } from './call.js';
 export { type Capability, hasCapability } from './client/credentials.js';
 export { descriptorName, inodeKey } from './client/descriptors.js';
 export { copyFromUser, copyToUser } from './client/memory.js';
+export {
+  type Mapping,
+  mappingsOf,
+  PAGE_SIZE,
+  type Pinned,
+  type PinRequest,
+  pinnedPagesOf,
+  pinPages,
+} from './client/pinned-memory.js';
+export { type BlockedSyscall, blockedSyscall, Syscall } from './client/syscall.js';
 export { ClientProcess } from './client/process.js';
 export { Errno, type ErrnoName, errno } from './errno.js';
 export {

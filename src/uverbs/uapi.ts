@@ -3,10 +3,14 @@
  * (core/uverbs_uapi.c). Made once for each device, so a request only indexes.
  */
 import { Errno } from '../../devfs/index.js';
-import { IB_USER_VERBS_CMD_COMMAND_MASK, IB_USER_VERBS_CMD_FLAG_EXTENDED } from '../abi/index.js';
+import {
+  IB_USER_VERBS_CMD_COMMAND_MASK,
+  IB_USER_VERBS_CMD_FLAG_EXTENDED,
+  uverbsDefaultObjects,
+} from '../abi/index.js';
 import type { DeviceOps } from '../core/device-ops.js';
 import type { Method } from './ioctl/method.js';
-import { methods } from './ioctl/methods.js';
+import { methods } from './ioctl/methods/index.js';
 import type { WriteCommand } from './write/command.js';
 import { commands } from './write/commands.js';
 
@@ -18,6 +22,8 @@ export class Uapi {
   readonly #objects = new Set<number>();
 
   constructor(ops: DeviceOps) {
+    // Known by their descriptors alone, so no method names them.
+    this.#objects.add(uverbsDefaultObjects.UVERBS_OBJECT_COMP_CHANNEL);
     this.driverId = ops.driverId;
     for (const command of commands) {
       const table = command.extended ? this.#extended : this.#legacy;

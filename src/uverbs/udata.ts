@@ -13,11 +13,19 @@ export class ClientUdata implements Udata {
   readonly #tid: number;
   readonly #input: () => UdataInput | undefined;
   readonly #output: () => UserBuffer | undefined;
+  readonly #beyond: () => bigint | undefined;
 
-  constructor(tid: number, input: () => UdataInput | undefined, output: () => UserBuffer | undefined) {
+  /** @param beyond where input that came with the command lies in the client's memory, for what follows it there */
+  constructor(
+    tid: number,
+    input: () => UdataInput | undefined,
+    output: () => UserBuffer | undefined,
+    beyond: () => bigint | undefined = () => undefined,
+  ) {
     this.#tid = tid;
     this.#input = input;
     this.#output = output;
+    this.#beyond = beyond;
   }
 
   get inputLength(): number {
@@ -31,9 +39,16 @@ export class ClientUdata implements Udata {
   copyIn(length: number): DataView {
     const input = this.#input();
     if (input === undefined || input.length === 0) throw new Errno('EFAULT', 'the driver got no input');
-    const bytes = input instanceof Uint8Array ? input : copyFromUser(this.#tid, input.address, length);
+    const bytes = this.#bytesOf(input, length);
     if (bytes.length < length) throw new Errno('EFAULT', `the driver got ${bytes.length} of ${length} bytes`);
     return new DataView(bytes.buffer, bytes.byteOffset, length);
+  }
+
+  #bytesOf(input: UdataInput, length: number): Uint8Array {
+    if (!(input instanceof Uint8Array)) return copyFromUser(this.#tid, input.address, length);
+    if (input.length >= length) return input;
+    const address = this.#beyond();
+    return address === undefined ? input : copyFromUser(this.#tid, address, length);
   }
 
   copyOut(bytes: Uint8Array): void {

@@ -38,7 +38,11 @@ t.test('stat shows one page and the time it was made', async (t) => {
 t.test('writing', async (t) => {
   t.equal((await toy.shell('echo second > attributes/text && cat attributes/text')).stdout, 'second\n');
   t.equal(toy.text, 'second\n');
-  t.match((await toy.shell('echo x > attributes/reads')).stderr, /I\/O error|Input\/output error/, 'no store');
+  t.match(
+    (await toy.shell('echo x > attributes/reads')).stderr,
+    /I\/O error|Input\/output error/,
+    'no store',
+  );
   toy.root.add(
     'picky',
     new Attribute(
@@ -67,7 +71,13 @@ t.test('an attribute that fails', async (t) => {
 
 t.test('removed while open: ENODEV', async (t) => {
   const door = await toy.door(t);
-  toy.root.add('brief', new Attribute(() => 'x\n', () => {}));
+  toy.root.add(
+    'brief',
+    new Attribute(
+      () => 'x\n',
+      () => {},
+    ),
+  );
   const fd = await door.open(toy.path('brief'));
   t.strictSame(await door.ask('read', fd, 16), { result: 2, data: hex('x\n') });
   toy.root.remove('brief');

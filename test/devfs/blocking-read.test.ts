@@ -133,5 +133,9 @@ t.test('what a device leaves out fails as in the kernel', async (t) => {
     errno: 'ENOTTY',
     buffer: '00'.repeat(24),
   });
-  t.strictSame(await door.ask('write', fd, '00'), { result: -1, errno: 'EBADF' }, 'it is open for reading only');
+  t.strictSame(
+    await door.ask('write', fd, '00'),
+    { result: -1, errno: 'EBADF' },
+    'it is open for reading only',
+  );
 });

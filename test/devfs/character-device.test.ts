@@ -6,7 +6,11 @@ const toy = await Toy.mount(t);
 t.test('the stat after an open shows the device', async (t) => {
   for (const how of ['fstat', 'newfstatat', 'statx'])
     t.equal((await toy.run('agent-client', 'stat', toy.path(), how)).stdout, '20666 240 7\n', how);
-  t.equal((await toy.run('agent-client', 'stat', toy.path('link'), 'fstat')).stdout, '20666 240 7\n', 'by a link');
+  t.equal(
+    (await toy.run('agent-client', 'stat', toy.path('link'), 'fstat')).stdout,
+    '20666 240 7\n',
+    'by a link',
+  );
 });
 
 t.test('a stat by path shows a file', async (t) => {

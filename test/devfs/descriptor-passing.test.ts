@@ -10,7 +10,10 @@ const make = (width: number, ...places: string[]): string =>
 
 const toy = await Toy.mount(t);
 
-async function open(t: Parameters<Toy['door']>[0], ...wrapper: string[]): Promise<{ door: Door; fd: number }> {
+async function open(
+  t: Parameters<Toy['door']>[0],
+  ...wrapper: string[]
+): Promise<{ door: Door; fd: number }> {
   const door = await toy.door(t, ...wrapper);
   return { door, fd: await door.open(toy.path()) };
 }
@@ -85,7 +88,11 @@ t.test('no path leads to it', async (t) => {
   const { stdout } = await toy.shell('ls -a; readlink /proc/$1/fd/$2', String(door.pid), String(made));
   t.match(stdout, /\.descriptor-\w+/);
   t.notMatch(stdout.split('\n').slice(0, -2).join('\n'), /descriptor/);
-  t.match((await toy.shell('stat "$(basename "$(readlink /proc/$1/fd/$2)")"', String(door.pid), String(made))).stderr, /No such file/);
+  t.match(
+    (await toy.shell('stat "$(basename "$(readlink /proc/$1/fd/$2)")"', String(door.pid), String(made)))
+      .stderr,
+    /No such file/,
+  );
 });
 
 t.test('nothing is left open', async (t) => {

@@ -72,8 +72,7 @@ t.test('an open that waits delays no other', async (t) => {
   const door = await toy.door(t);
   let go = (): void => {};
   let opens = 0;
-  toy.device.beforeOpen = () =>
-    opens++ === 0 ? new Promise<void>((resolve) => (go = resolve)) : undefined;
+  toy.device.beforeOpen = () => (opens++ === 0 ? new Promise<void>((resolve) => (go = resolve)) : undefined);
   const job = await door.start('open', toy.path());
   await eventually(() => opens === 1);
   t.type(await door.open(toy.path()), 'number');

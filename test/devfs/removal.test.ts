@@ -1,6 +1,6 @@
 /** A node leaves the tree: what paths, caches, watches and open descriptors see of it. */
 import t from 'tap';
-import { Attribute, CharacterDevice, Directory, Symlink } from '../../devfs/index.js';
+import { Attribute, CharacterDevice, type Directory, Symlink } from '../../devfs/index.js';
 import { eventually, hex, sleep } from './support/clients.js';
 import { Toy } from './support/toy.js';
 import { ToyDevice } from './support/toy-device.js';
@@ -29,7 +29,11 @@ t.test('removed names are gone at once, cached or not', async (t) => {
     for (const name of [...directory.entries.keys()]) directory.remove(name);
     await toy.session.forgotten();
     for (const name of NAMES)
-      t.match((await toy.shell('stat "plant/$1"', name)).stderr, /No such file/, `${name}, cached: ${cached}`);
+      t.match(
+        (await toy.shell('stat "plant/$1"', name)).stderr,
+        /No such file/,
+        `${name}, cached: ${cached}`,
+      );
     t.equal((await toy.shell('ls -a plant')).stdout, '.\n..\n');
     t.equal((await toy.shell('test -e plant && echo there')).stdout, 'there\n');
   }
@@ -101,12 +105,13 @@ t.test('a lookup in flight does not bring a removed name back', async (t) => {
 
 /** What toy-watch prints while `change` happens. */
 async function watch(paths: string[], change: () => void): Promise<string[]> {
-  const watching = toy.run('toy-watch', '500', ...paths.map((path) => toy.path(path)));
-  await sleep(300);
+  const watching = await toy.start('toy-watch', '300', ...paths.map((path) => toy.path(path)));
+  await watching.line();
   change();
   await toy.session.forgotten();
-  const { stdout } = await watching;
-  return stdout.split('\n').filter((line) => line !== '' && line !== 'ready');
+  const seen: string[] = [];
+  for (let line = await watching.line(); line !== undefined; line = await watching.line()) seen.push(line);
+  return seen;
 }
 
 t.test('inotify: a watched node says that it is gone', async (t) => {

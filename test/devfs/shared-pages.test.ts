@@ -61,7 +61,11 @@ t.test('a mapping of our own files as the memory that a command names', async (t
     for (const kind of ['private', 'shared']) {
       const { map } = await door.ask('mmap', fd, 0, 4096, 'r', kind);
       if (map === -1) continue; // a descriptor cannot be mapped shared
-      t.strictSame(await door.ask('write', device, peek(`@M${map};`)), { result: -1, errno: 'EFAULT' }, `${name} ${kind}`);
+      t.strictSame(
+        await door.ask('write', device, peek(`@M${map};`)),
+        { result: -1, errno: 'EFAULT' },
+        `${name} ${kind}`,
+      );
       t.strictSame(await door.ask('load32', map!, 0), { signal: 'SIGBUS' }, `${name} ${kind}`);
     }
   }

@@ -1,6 +1,7 @@
 /** A device for the tests: two InfiniBand ports with the values of a ConnectX-3, all of which a test can change. */
 import type { DeviceAttributes, GidEntry, PortAttributes } from '../../src/core/attributes.js';
-import { type DeviceOps, IbDevice, type PciFunction } from '../../src/core/device.js';
+import { IbDevice, type PciFunction } from '../../src/core/device.js';
+import type { DeviceOps } from '../../src/core/device-ops.js';
 
 export interface FakeDevice {
   device: IbDevice;

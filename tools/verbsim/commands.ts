@@ -25,7 +25,7 @@ const jsonOptions: OptionRow[] = [
 ];
 const aDevice = { name: '<device>', summary: 'its name, as "verbsim dev show" has it' };
 
-export const groups: Record<string, string> = { dev: 'devices' };
+export const groups: Record<string, string> = { dev: 'look at devices' };
 
 export const commands: readonly CommandRow[] = [
   {

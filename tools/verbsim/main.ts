@@ -49,7 +49,7 @@ function createProgram(done: (code: ExitCode) => void): Command {
         .default(DEFAULT_RUNTIME_DIRECTORY),
     )
     .enablePositionalOptions()
-    .showSuggestionAfterError()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error:/, 'verbsim:')) })
     .exitOverride();
   // Commands take over these settings when they are made.
   for (const row of commands) addCommand(row, program, done);

@@ -10,7 +10,7 @@ import {
   uverbsAttrFlags,
   uverbsAttrUhw,
 } from '../../abi/index.js';
-import type { UverbsFile } from '../file.js';
+import type { EventFile, UverbsFile } from '../file.js';
 import { ClientUdata } from '../udata.js';
 import type { AttributeSpec, HandleAttribute, Method, PointerIn, PointerOut } from './method.js';
 import { type GivenAttribute, inputBytes, MethodCall } from './method-call.js';
@@ -138,6 +138,13 @@ class Parser {
       case 'handle':
         this.#checkHandle(spec, given);
         return;
+      case 'event-fd': {
+        if (attr.len !== 0 || reservedOf(attr) !== 0) throw invalid(attr, 'is a descriptor');
+        const fd = BigInt.asIntN(64, attr.data);
+        if (fd !== BigInt.asIntN(32, fd)) throw invalid(attr, 'is no descriptor');
+        given.eventFile = this.#call.eventFile<EventFile>(spec.kind, Number(fd));
+        return;
+      }
       case 'new-fd':
         if (attr.len !== 0 || reservedOf(attr) !== 0) throw invalid(attr, 'is a descriptor');
         // Creation needs a context, and is refused before anything else is looked at.

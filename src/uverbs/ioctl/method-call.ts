@@ -2,7 +2,8 @@ import { copyFromUser, Errno } from '../../../devfs/index.js';
 import { type IbUverbsAttr, type Struct, uverbsAttrFlags } from '../../abi/index.js';
 import type { Udata } from '../../core/udata.js';
 import { Bundle, type UserBuffer } from '../bundle.js';
-import type { Uobject } from '../uobject.js';
+import type { EventFile } from '../file.js';
+import type { ObjectType, Uobject } from '../uobject.js';
 
 /** An attribute of the call, and where the client's own copy of it is. */
 export interface GivenAttribute {
@@ -10,6 +11,8 @@ export interface GivenAttribute {
   readonly address: bigint;
   /** The object that a handle attribute names or makes. */
   uobject?: Uobject;
+  /** The event file that a descriptor names. */
+  eventFile?: EventFile;
 }
 
 /** Offset of `flags` and `data` in struct ib_uverbs_attr. */
@@ -78,13 +81,33 @@ export class MethodCall extends Bundle {
     return inputBytes(this.call.tid, attr);
   }
 
-  /** The object behind a handle. */
-  object<T>(id: number): T {
+  /** The object behind a handle. Throws ENOENT if it was left out. */
+  object<T>(id: number, _type: ObjectType<T>): T {
     return this.#get(id).uobject?.object as T;
   }
 
-  uobject<T>(id: number): Uobject<T> {
+  /** The object behind a handle that may be left out. */
+  optionalObject<T>(id: number, type: ObjectType<T>): T | undefined {
+    return this.has(id) ? this.object(id, type) : undefined;
+  }
+
+  /** The uobject that the call makes. */
+  uobject<T>(id: number, _type: ObjectType<T>): Uobject<T> {
     return this.#get(id).uobject as Uobject<T>;
+  }
+
+  /** The event file behind a descriptor that may be left out. */
+  eventFileOf<T extends EventFile>(id: number): T | undefined {
+    return this.#given.get(id)?.eventFile as T | undefined;
+  }
+
+  /** A little-endian input of 4 or 8 bytes. */
+  u32In(id: number): number {
+    return this.bytesIn(id).getUint32(0, true);
+  }
+
+  u64In(id: number): bigint {
+    return this.bytesIn(id).getBigUint64(0, true);
   }
 
   /** Where the client wants the value of an attribute that is written into the attribute itself. */

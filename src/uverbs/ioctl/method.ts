@@ -1,5 +1,7 @@
 /** An ioctl method as a row of a table: its object, its attributes, and what it does (core/uverbs_ioctl.c). */
 import type { DeviceOps } from '../../core/device-ops.js';
+import type { AsyncEventFile } from '../events/async-event-file.js';
+import type { CompletionChannel } from '../events/completion-channel.js';
 import type { ObjectType } from '../uobject.js';
 import type { MethodCall } from './method-call.js';
 
@@ -42,6 +44,12 @@ export interface HandleAttribute extends AttributeBase {
   readonly objectType: ObjectType<never>;
 }
 
+/** A descriptor of an event file of this context. */
+export interface EventFileAttribute extends AttributeBase {
+  readonly type: 'event-fd';
+  readonly kind: typeof AsyncEventFile | typeof CompletionChannel;
+}
+
 /** A descriptor of a new event file; its number is written when the agent knows it. */
 export interface NewDescriptorAttribute extends AttributeBase {
   readonly type: 'new-fd';
@@ -53,6 +61,7 @@ export type AttributeSpec =
   | ConstIn
   | FlagsIn
   | HandleAttribute
+  | EventFileAttribute
   | NewDescriptorAttribute;
 
 const UNLIMITED = 0xffff;
@@ -113,6 +122,12 @@ export const attribute = {
     mandatory,
     access,
     objectType: objectType as ObjectType<never>,
+  }),
+  eventFile: (id: number, kind: EventFileAttribute['kind']): EventFileAttribute => ({
+    type: 'event-fd',
+    id,
+    mandatory: false,
+    kind,
   }),
   newDescriptor: (id: number): NewDescriptorAttribute => ({ type: 'new-fd', id, mandatory: true }),
 };

@@ -2,12 +2,13 @@
  * The write(2) door (core/uverbs_main.c, ib_uverbs_write): headers, their checks in the kernel's order, and
  * where the parts of a command lie. Nothing here needs the device, so it answers the same after removal.
  */
-import { type Call, type DescriptorReply, Errno } from '../../../devfs/index.js';
+import { type Call, copyFromUser, type DescriptorReply, Errno } from '../../../devfs/index.js';
 import { ibUverbsWriteCmds } from '../../abi/index.js';
 import type { UserBuffer } from '../bundle.js';
 import type { UverbsFile } from '../file.js';
-import { ClientUdata, type UdataInput } from '../udata.js';
+import { ClientUdata } from '../udata.js';
 import { Command, type CorePart, type WriteCommand } from './command.js';
+import { bufferAddress, vectorElements } from './user-buffer.js';
 
 /** struct ib_uverbs_cmd_hdr: u32 command, u16 in_words, u16 out_words. */
 const HEADER_SIZE = 8;
@@ -18,88 +19,116 @@ const USER_SPACE_END = 0x7fff_ffff_f000n;
 
 interface Parts {
   core: CorePart;
-  input: UdataInput | undefined;
+  /** The driver's input, and where in the caller's buffer it begins. */
+  input: Buffer | undefined;
+  inputOffset: number;
   output: UserBuffer | undefined;
 }
 
-/** Executes one command; the result is that of write(2). */
+/**
+ * Executes a write(2), or each element of a writev(2), which is a command of its own. The result is that of the call.
+ */
 export function runWrite(file: UverbsFile, call: Call, data: Buffer): number | DescriptorReply {
   if (!file.hasCredentialsOf(call)) throw new Errno('EACCES', 'the file was opened with other credentials');
+  if (isWhole(data)) return runCommand(file, call, data);
+  const elements = vectorElements(call, data);
+  return elements === undefined ? runCommand(file, call, data) : runVector(file, call, elements);
+}
+
+/** Whether the lengths of the headers cover exactly these bytes. */
+function isWhole(data: Buffer): boolean {
+  if (data.length < HEADER_SIZE) return false;
+  if (data.readUInt16LE(4) * 4 === data.length) return true;
+  const whole = HEADER_SIZE + EX_HEADER_SIZE;
+  return data.length >= whole && (data.readUInt16LE(4) + data.readUInt16LE(16)) * 8 === data.length - whole;
+}
+
+/** The driver reads its structure whole, also beyond the end of a request that is too short for it. */
+function driverPart(call: Call, { input, inputOffset, output }: Parts): ClientUdata {
+  const beyond = (): bigint | undefined => {
+    const address = bufferAddress(call);
+    return address === undefined ? undefined : address + BigInt(inputOffset);
+  };
+  return new ClientUdata(
+    call.tid,
+    () => input,
+    () => output,
+    beyond,
+  );
+}
+
+/** Stops at the first error, which the caller sees only if nothing was done before it. */
+function runVector(file: UverbsFile, call: Call, elements: Buffer[]): number | DescriptorReply {
+  let done = 0;
+  for (const element of elements) {
+    try {
+      const result = runCommand(file, call, element);
+      // The agent answers the system call, so a command that makes a descriptor is the last one.
+      if (typeof result !== 'number') return result.after(done);
+      done += result;
+    } catch (error) {
+      if (done === 0 || !(error instanceof Errno)) throw error;
+      return done;
+    }
+  }
+  return done;
+}
+
+function runCommand(file: UverbsFile, call: Call, data: Buffer): number | DescriptorReply {
   if (data.length < HEADER_SIZE) throw new Errno('EINVAL', 'a command is at least 8 bytes long');
   const word = data.readUInt32LE(0);
   const row = file.uapi.writeCommand(word);
   // A number in the table without a command behind it is checked as a legacy one, even an extended number.
-  const parts = row?.extended === true ? extendedParts(data) : legacyParts(data, row);
+  const parts = row?.extended === true ? extendedParts(data) : legacyParts(call, data, row);
   if (row === undefined)
     throw new Errno('EOPNOTSUPP', `write command 0x${word.toString(16)} is not supported`);
-  return execute(file, call, row, parts, data.length);
-}
-
-/** Runs a command whose parts are known. */
-export function execute(
-  file: UverbsFile,
-  call: Call,
-  row: WriteCommand,
-  { core, input, output }: Parts,
-  result: number,
-): number | DescriptorReply {
-  const command = new Command(
-    file,
-    call,
-    new ClientUdata(
-      call.tid,
-      () => input,
-      () => output,
-    ),
-    core,
-  );
+  const command = new Command(file, call, driverPart(call, parts), parts.core);
   try {
     row.run(command);
-    return command.finish(result);
+    return command.finish(data.length);
   } catch (error) {
     command.abort();
     throw error;
   }
 }
 
-function legacyParts(data: Buffer, row: WriteCommand | undefined): Parts {
-  const inWords = data.readUInt16LE(4);
+function legacyParts(call: Call, data: Buffer, row: WriteCommand | undefined): Parts {
+  const inLength = data.readUInt16LE(4) * 4;
   const outLength = data.readUInt16LE(6) * 4;
-  if (inWords * 4 !== data.length)
-    throw new Errno('EINVAL', `in_words says ${inWords * 4} of ${data.length} bytes`);
-  const requestSize = row?.requestSize ?? 0;
-  const responseSize = row?.responseSize ?? 0;
-  if (data.length < HEADER_SIZE + requestSize) {
-    // An early libibverbs counted DESTROY_CQ wrongly; the kernel lets exactly that pass, and looks no further.
-    const tolerated = row?.number === ibUverbsWriteCmds.IB_USER_VERBS_CMD_DESTROY_CQ && data.length === 16;
-    if (!tolerated) throw new Errno('ENOSPC', 'the request is too short');
+  if (inLength !== data.length)
+    throw new Errno('EINVAL', `in_words says ${inLength} of ${data.length} bytes`);
+  const { requestSize = 0, responseSize = 0, udata = false } = row ?? {};
+  let request = data.subarray(HEADER_SIZE);
+  if (request.length < requestSize) {
+    request = miscountedRequest(call, data, row);
   } else if (outLength < responseSize) {
     throw new Errno('ENOSPC', 'there is too little room for the response');
   }
-  const request = Buffer.from(data.buffer, data.byteOffset + HEADER_SIZE, data.length - HEADER_SIZE);
-  const coreLength = row?.udata === true ? Math.min(requestSize, request.length) : request.length;
-  const core: CorePart = {
-    request: new DataView(request.buffer, request.byteOffset, coreLength),
-    response: undefined,
-  };
-  if (responseSize === 0) return { core, input: undefined, output: undefined };
-  const address = responseAddress(request);
-  if (row?.udata !== true) {
-    core.response = { address, length: outLength };
-    return { core, input: undefined, output: undefined };
-  }
-  core.response = { address, length: responseSize };
+  const coreLength = udata ? requestSize : request.length;
+  const address = responseSize > 0 ? request.readBigUInt64LE(0) : 0n;
+  const coreOut = udata ? responseSize : outLength;
   return {
-    core,
-    input: request.subarray(requestSize),
-    output: { address: address + BigInt(responseSize), length: outLength - responseSize },
+    core: {
+      request: new DataView(request.buffer, request.byteOffset, coreLength),
+      response: responseSize > 0 ? { address, length: coreOut } : undefined,
+    },
+    input: udata ? request.subarray(requestSize) : undefined,
+    inputOffset: HEADER_SIZE + requestSize,
+    output: udata ? { address: address + BigInt(coreOut), length: outLength - coreOut } : undefined,
   };
 }
 
-/** Every legacy request with a response begins with its address. */
-function responseAddress(request: Buffer): bigint {
-  if (request.length < 8) throw new Errno('EFAULT', 'the response address lies outside the request');
-  return request.readBigUInt64LE(0);
+/**
+ * An early libibverbs counted DESTROY_CQ as 16 bytes. The kernel lets exactly that pass, reads the whole request all
+ * the same, and does not look at the room for the response. Throws ENOSPC for any other command.
+ */
+function miscountedRequest(call: Call, data: Buffer, row: WriteCommand | undefined): Buffer {
+  const address = bufferAddress(call);
+  const tolerated = row?.number === ibUverbsWriteCmds.IB_USER_VERBS_CMD_DESTROY_CQ && data.length === 16;
+  if (row === undefined || !tolerated || address === undefined) {
+    throw new Errno('ENOSPC', 'the request is too short');
+  }
+  return copyFromUser(call.tid, address + BigInt(HEADER_SIZE), row.requestSize);
 }
 
 function extendedParts(data: Buffer): Parts {
@@ -128,6 +157,7 @@ function extendedParts(data: Buffer): Parts {
       response: { address, length: coreOut },
     },
     input: data.subarray(start + coreIn),
+    inputOffset: start + coreIn,
     output: { address: address + BigInt(coreOut), length: driverOut },
   };
 }

@@ -44,6 +44,27 @@ export function run(program: string, args: string[], timeoutMs = 20_000): Promis
   });
 }
 
+/** A client that says and hears lines. */
+export class Talk {
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #lines: AsyncIterator<string>;
+
+  constructor(program: string, args: string[]) {
+    this.#child = spawn(program, args);
+    this.#lines = createInterface(this.#child.stdout)[Symbol.asyncIterator]();
+    this.#child.stderr.pipe(process.stderr);
+  }
+
+  /** Its next line; `undefined` at the end. */
+  async line(): Promise<string | undefined> {
+    return (await this.#lines.next()).value;
+  }
+
+  say(line: string): void {
+    this.#child.stdin.write(`${line}\n`);
+  }
+}
+
 /** What door answers; which parts are there depends on the command (test/clients/door.c). */
 export interface Answer {
   result?: number;

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { Attribute, Directory, type Log, Session, Symlink } from '../../../devfs/index.js';
-import { compile, Door, type Outcome, run } from './clients.js';
+import { compile, Door, type Outcome, run, Talk } from './clients.js';
 import { ToyDevice } from './toy-device.js';
 
 export interface LogEntry {
@@ -106,6 +106,11 @@ export class Toy {
   /** Runs a client of test/clients to its end. */
   async run(name: string, ...args: string[]): Promise<Outcome> {
     return run(await this.#program(name), args);
+  }
+
+  /** Starts a client of test/clients that talks by lines. It ends by itself, or with the end of its stdin. */
+  async start(name: string, ...args: string[]): Promise<Talk> {
+    return new Talk(await this.#program(name), args);
   }
 
   /** Runs a shell script in the mount; `$1` and so on are the arguments. */

@@ -1,13 +1,12 @@
-/** The ioctl methods (core/uverbs_std_types*.c), each a row. */
-import { Errno } from '../../../devfs/index.js';
-import * as abi from '../../abi/index.js';
-import type { GidEntry } from '../../core/attributes.js';
-import { getContext, newAsyncEventFile } from '../operations/context.js';
-import { queryGidEntry, queryGidTable, queryPort } from '../operations/device.js';
-import { pdType } from '../operations/pd.js';
-import { invokeWrite } from './invoke-write.js';
-import { attribute, type Method, method } from './method.js';
-import type { MethodCall } from './method-call.js';
+/** Methods of the device and its event file (core/uverbs_std_types_device.c, _async_fd.c). */
+import { Errno } from '../../../../devfs/index.js';
+import * as abi from '../../../abi/index.js';
+import type { GidEntry } from '../../../core/attributes.js';
+import { getContext, newAsyncEventFile } from '../../operations/context.js';
+import { queryGidEntry, queryGidTable, queryPort } from '../../operations/device.js';
+import { invokeWrite } from '../invoke-write.js';
+import { attribute, type Method, method } from '../method.js';
+import type { MethodCall } from '../method-call.js';
 
 const Obj = abi.uverbsDefaultObjects;
 const Device = abi.uverbsMethodsDevice;
@@ -18,9 +17,8 @@ const GetContext = abi.uverbsAttrsGetContextAttrIds;
 const QueryContext = abi.uverbsAttrsQueryContextAttrIds;
 const GidTable = abi.uverbsAttrsQueryGidTableCmdAttrIds;
 const Gid = abi.uverbsAttrsQueryGidEntryCmdAttrIds;
-const { OPTIONAL_MR_ACCESS } = {
-  OPTIONAL_MR_ACCESS: abi.ibUverbsCoreSupport.IB_UVERBS_CORE_SUPPORT_OPTIONAL_MR_ACCESS,
-};
+/** The kernel ignores optional access flags that it does not know. */
+const OPTIONAL_MR_ACCESS = abi.ibUverbsCoreSupport.IB_UVERBS_CORE_SUPPORT_OPTIONAL_MR_ACCESS;
 
 function contextAnswer(call: MethodCall): void {
   call.u32Out(GetContext.UVERBS_ATTR_GET_CONTEXT_NUM_COMP_VECTORS, call.device.ops.numCompVectors);
@@ -79,7 +77,7 @@ function gidTable(call: MethodCall): void {
   call.u64Out(GidTable.UVERBS_ATTR_QUERY_GID_TABLE_RESP_NUM_ENTRIES, BigInt(rows.length));
 }
 
-export const methods: readonly Method[] = [
+export const deviceMethods: readonly Method[] = [
   method(
     Obj.UVERBS_OBJECT_DEVICE,
     Device.UVERBS_METHOD_INVOKE_WRITE,
@@ -188,17 +186,6 @@ export const methods: readonly Method[] = [
       const entry = gidEntry(queryGidEntry(call, port, index), port, index);
       call.structOut(Gid.UVERBS_ATTR_QUERY_GID_ENTRY_RESP_ENTRY, abi.ibUverbsGidEntry, entry);
     },
-  ),
-  method(
-    Obj.UVERBS_OBJECT_PD,
-    abi.uverbsMethodsPd.UVERBS_METHOD_PD_DESTROY,
-    'PD_DESTROY',
-    {
-      attributes: [
-        attribute.handle(abi.uverbsAttrsPdDestroyIds.UVERBS_ATTR_DESTROY_PD_HANDLE, 'destroy', pdType),
-      ],
-    },
-    () => {},
   ),
   method(
     Obj.UVERBS_OBJECT_ASYNC_EVENT,

@@ -1,0 +1,31 @@
+/** A client's use of the adapter: its doorbell page, and what is kept for it beside its objects. */
+import { mlx4IbAllocUcontextResp } from '../abi/index.js';
+import type { IbDevice } from '../core/device.js';
+import type { ClientAddressSpace, Ucontext, UserPages } from '../core/objects.js';
+import type { Udata } from '../core/udata.js';
+import * as caps from './capabilities.js';
+import { DoorbellPages } from './doorbell-pages.js';
+import { WqnRanges } from './wqn-ranges.js';
+
+export interface Mlx4Context extends Ucontext {
+  readonly doorbells: DoorbellPages;
+  readonly wqnRanges: WqnRanges;
+}
+
+export function allocUcontext(
+  device: IbDevice,
+  owner: ClientAddressSpace,
+  pages: UserPages,
+  udata: Udata,
+): Mlx4Context {
+  const bytes = new Uint8Array(mlx4IbAllocUcontextResp.size);
+  mlx4IbAllocUcontextResp.write(new DataView(bytes.buffer), 0, {
+    devCaps: 0,
+    qpTabSize: caps.NUM_QPS,
+    bfRegSize: caps.BF_REG_SIZE,
+    bfRegsPerPage: 0,
+    cqeSize: caps.CQE_SIZE,
+  });
+  udata.copyOut(bytes);
+  return { device, owner, pages, doorbells: new DoorbellPages(owner.pid), wqnRanges: new WqnRanges() };
+}

@@ -1,0 +1,82 @@
+/** A client is killed at the worst moment, again and again. */
+import { readdirSync, readFileSync } from 'node:fs';
+import t from 'tap';
+import { type Door, eventually, sleep } from './support/clients.js';
+import { Toy } from './support/toy.js';
+
+const ROUNDS = 100;
+
+const toy = await Toy.mount(t);
+t.setTimeout(90_000);
+
+/** Threads of any process that are stopped by a tracer, or traced by this process. */
+function held(): string[] {
+  const found: string[] = [];
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+      if (/^Name:\tdoor$/m.test(status))
+        found.push(status.match(/State:.*/)![0] + status.match(/TracerPid:.*/)![0]);
+    } catch {
+      // it ended meanwhile
+    }
+  }
+  return found;
+}
+
+async function rounds(t: Parameters<Toy['door']>[0], prepare: (door: Door) => Promise<void>): Promise<void> {
+  for (let i = 0; i < ROUNDS; i++) {
+    const door = await toy.door(t);
+    await prepare(door);
+    await door.kill();
+  }
+  t.ok(await eventually(() => toy.session.openHandles === 0), `${toy.session.openHandles} handles are left`);
+  t.equal(toy.device.files.size, 0);
+  t.equal(toy.device.gate.sleepers, 0);
+  t.strictSame(held().length, 0);
+}
+
+t.test('while it waits in read, write and poll', async (t) => {
+  await rounds(t, async (door) => {
+    const fd = await door.open(toy.path());
+    await door.start('read', fd, 10);
+    await door.start('write', fd, '77');
+    await eventually(() => toy.device.gate.sleepers === 1 && toy.device.file().sleepers === 1);
+  });
+});
+
+t.test('while its open waits in the device', async (t) => {
+  let opening = 0;
+  toy.device.beforeOpen = async (call) => {
+    opening++;
+    await toy.device.gate.sleep(call);
+  };
+  await rounds(t, async (door) => {
+    opening = 0;
+    await door.start('open', toy.path());
+    await eventually(() => opening === 1);
+  });
+  toy.device.beforeOpen = () => undefined;
+});
+
+t.test('at any moment of an open', async (t) => {
+  await rounds(t, async (door) => {
+    void door.ask('open', toy.path());
+    void door.ask('open', toy.path());
+    await sleep(Math.random() * 3);
+  });
+});
+
+t.test('at any moment while it gets a descriptor', async (t) => {
+  await rounds(t, async (door) => {
+    const fd = await door.open(toy.path());
+    for (let i = 0; i < 4; i++) void door.ask('write', fd, '6d04-000000000000-@R', 4);
+    await sleep(Math.random() * 3);
+  });
+  const ends = toy.device.mailboxes.map(({ released }) => released);
+  t.equal(toy.device.made.length, toy.device.mailboxes.length, 'each was finished, for better or worse');
+  t.ok(
+    ends.every((released, index) => released === 1 || (released === 0 && toy.device.made[index]! < 0)),
+    'what was installed was released once',
+  );
+});
