@@ -23,8 +23,12 @@ export interface ObjectType<T> {
   readonly name: string;
   /** Frees what is behind a uobject. Throws EBUSY, without effect, while something refers to it. */
   destroy(object: T, reason: RemoveReason): void;
+  /** The core's object behind it, by which others refer to it; `undefined`: itself. */
+  core?(object: T): object;
   /** What an operator wants to know of it, by name; numbers as the adapter counts them. */
   describe?(object: T): Record<string, string | number>;
+  /** The core's objects that it refers to. */
+  refersTo?(object: T): (object | undefined)[];
 }
 
 /** A client's name for an object. It outlives the object when the device is removed. */

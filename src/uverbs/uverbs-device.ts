@@ -7,6 +7,7 @@ import type { CutOff } from '../core/core.js';
 import type { IbDevice } from '../core/device.js';
 import type { DeviceEvent } from '../core/events.js';
 import { UverbsFile } from './file.js';
+import { type Resource, resourcesOf } from './resources.js';
 import { Uapi } from './uapi.js';
 import { XrcdTable } from './xrcd-table.js';
 
@@ -38,6 +39,10 @@ export class UverbsDevice {
   /** The contexts that are open, oldest first. */
   contexts(): CutOff['contexts'] {
     return [...this.#files].filter((file) => file.hasContext).map(usageOf);
+  }
+
+  resources(): Resource[] {
+    return resourcesOf(this.#files);
   }
 
   /** Throws ENXIO or, while old descriptors keep the device alive, EIO when the IB device is gone. */

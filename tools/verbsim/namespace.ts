@@ -220,7 +220,7 @@ class Builder {
     if (grafts.length === 0) {
       throw new Error(
         `${mountpoint} holds neither dev/infiniband nor sys/class: the simulator is not mounted there; ` +
-          'start it with "verbsim start", or name its directory',
+          'start it with "verbsim up", or name its directory',
       );
     }
     this.makeMountPoints(grafts);

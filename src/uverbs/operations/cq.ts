@@ -25,7 +25,9 @@ export const cqType: ObjectType<UserCq> = {
     channel?.dropOf(completions);
     events.drop();
   },
+  core: ({ cq }) => cq,
   describe: ({ cq: { cqe, users, compVector } }) => ({ cqe, users, compVector }),
+  refersTo: ({ channel }) => [channel],
 };
 
 export interface CqRequest {

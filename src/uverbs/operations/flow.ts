@@ -18,6 +18,7 @@ export const flowType: ObjectType<UserFlow> = {
   name: 'flow',
   destroy: ({ device, flow }) => destroyFlow(device, flow),
   describe: ({ flow: { qp } }) => ({ lqpn: qp.qpNum }),
+  refersTo: ({ flow: { qp } }) => [qp],
 };
 
 /** IB_FLOW_ATTR_FLAGS_DONT_TRAP, and the first bit beyond the known ones. */

@@ -13,6 +13,7 @@ export const mrType: ObjectType<MemoryRegion> = {
   name: 'MR',
   destroy: deregMr,
   describe: ({ lkey, rkey, length }) => ({ lkey, rkey, mrlen: Number(length) }),
+  refersTo: ({ pd }) => [pd],
 };
 
 const PAGE_MASK = 4095n;

@@ -12,6 +12,7 @@ export const mwType: ObjectType<MemoryWindow> = {
   name: 'MW',
   destroy: deallocMw,
   describe: ({ rkey, type }) => ({ rkey, type }),
+  refersTo: ({ pd }) => [pd],
 };
 
 export function newMw(bundle: Bundle, pdHandle: number, type: number): Uobject<MemoryWindow> {

@@ -42,12 +42,14 @@ export const qpType: ObjectType<UserQp> = {
     events.drop();
     if (xrcd !== undefined) xrcd.references--;
   },
+  core: ({ qp }) => qp,
   describe: ({ qp: { qpNum, type, state, users } }) => ({
     lqpn: qpNum,
     type: TYPE_NAMES.get(type) ?? type,
     state: STATE_NAMES[state],
     users,
   }),
+  refersTo: ({ qp: { pd, init } }) => [pd, init.sendCq, init.recvCq, init.srq, init.xrcd, init.indTable],
 };
 
 export interface QpParents {

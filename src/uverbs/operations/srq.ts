@@ -25,7 +25,9 @@ export const srqType: ObjectType<UserSrq> = {
     events.drop();
     if (xrcd !== undefined) xrcd.references--;
   },
+  core: ({ srq }) => srq,
   describe: ({ srq: { srqn, type, maxWr, maxSge, users } }) => ({ srqn, type, maxWr, maxSge, users }),
+  refersTo: ({ srq: { pd, xrcd, cq } }) => [pd, xrcd, cq],
 };
 
 export interface SrqParameters {

@@ -21,6 +21,7 @@ export const wqType: ObjectType<UserWq> = {
     destroyWq(wq);
     events.drop();
   },
+  core: ({ wq }) => wq,
   describe: ({ wq: { wqNum, state, maxWr, maxSge, users } }) => ({
     wqn: wqNum,
     state: ['RESET', 'RDY', 'ERR'][state] ?? state,
@@ -28,6 +29,7 @@ export const wqType: ObjectType<UserWq> = {
     maxSge,
     users,
   }),
+  refersTo: ({ wq: { pd, cq } }) => [pd, cq],
 };
 
 export interface UserIndTable {
@@ -38,7 +40,9 @@ export const indTableType: ObjectType<UserIndTable> = {
   id: uverbsDefaultObjects.UVERBS_OBJECT_RWQ_IND_TBL,
   name: 'RWQ indirection table',
   destroy: ({ table }) => destroyRwqIndTable(table),
+  core: ({ table }) => table,
   describe: ({ table: { indTableNum, wqs, users } }) => ({ number: indTableNum, size: wqs.length, users }),
+  refersTo: ({ table: { wqs } }) => wqs,
 };
 
 export interface WqParameters {

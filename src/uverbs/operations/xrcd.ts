@@ -29,6 +29,7 @@ export const xrcdType: ObjectType<UserXrcd> = {
     }
     shared.handles--;
   },
+  core: ({ xrcd }) => xrcd,
   describe: ({ shared: { handles }, references, inode }) => ({
     handles,
     users: references,

@@ -4,11 +4,17 @@ import type { Action } from '../command.js';
 import { withDaemon } from '../connection.js';
 import { plural, print, properties, table } from '../render.js';
 
+/** A device loses its node before its last user. */
+function stateText({ plugged, uverbs }: DeviceStatus): string {
+  if (!plugged) return 'unplugged';
+  return uverbs === undefined ? 'being unplugged' : `plugged in, ${uverbs}`;
+}
+
 function deviceText(device: DeviceStatus): string {
   const lines = [
     properties([
       ['device', device.name],
-      ['state', device.plugged ? `plugged in, ${device.uverbs ?? 'no node'}` : 'unplugged'],
+      ['state', stateText(device)],
       ['pci', device.pci],
       ['node guid', device.nodeGuid],
       ['firmware', device.firmware],
