@@ -43,6 +43,20 @@ export interface UnplugReport {
   milliseconds: number;
 }
 
+/** One object that a client made. */
+export interface ResourceStatus {
+  device: string;
+  /** "context", "PD", "MR", … */
+  type: string;
+  /** The client's number; -1 for what has none. */
+  handle: number;
+  pid: number;
+  comm: string;
+  attributes: Record<string, string | number>;
+  /** What it refers to, as "PD 0". */
+  refersTo: string[];
+}
+
 export interface DaemonStatus {
   pid: number;
   version: string;
@@ -61,6 +75,7 @@ export const methods = {
   'device.list': { params: nothing, result: z.custom<DeviceStatus[]>() },
   'device.plug': { params: oneDevice, result: z.custom<null>() },
   'device.unplug': { params: oneDevice, result: z.custom<UnplugReport>() },
+  'resource.list': { params: nothing, result: z.custom<ResourceStatus[]>() },
   status: { params: nothing, result: z.custom<DaemonStatus>() },
   /** Answers, and then ends the daemon. */
   shutdown: { params: nothing, result: z.custom<null>() },

@@ -21,6 +21,7 @@ import {
   type MethodName,
   methods,
   type Params,
+  type ResourceStatus,
   type Result,
   type UnplugReport,
 } from './protocol.js';
@@ -38,6 +39,7 @@ export interface AdminBackend {
   devices(): DeviceStatus[];
   plug(device: string): Promise<void>;
   unplug(device: string): Promise<UnplugReport>;
+  resources(): ResourceStatus[];
   status(): DaemonStatus;
   /** Begins to end the daemon; called after the answer has been written. */
   shutdown(): void;
@@ -60,6 +62,7 @@ const handlers: { [M in MethodName]: Handler<M> } = {
   'device.list': (backend) => backend.devices(),
   'device.plug': (backend, { device }) => backend.plug(device).then(() => null),
   'device.unplug': (backend, { device }) => backend.unplug(device),
+  'resource.list': (backend) => backend.resources(),
   status: (backend) => backend.status(),
   shutdown: (backend) => {
     // By then this call's answer has been written, which takes no more than microtasks.

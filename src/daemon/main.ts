@@ -150,6 +150,7 @@ async function start(
     devices: () => simulator.devices(),
     plug: (device) => simulator.plug(device),
     unplug: (device) => simulator.unplug(device),
+    resources: () => simulator.resources(),
     status: () => describe(simulator, mountpoint),
     shutdown: () => stop.request('asked to shut down'),
   };

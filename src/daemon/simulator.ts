@@ -3,7 +3,7 @@
  * wired together here; what a part does stands in its own folder.
  */
 import { Directory, type Log, Session } from '../../devfs/index.js';
-import type { ContextStatus, DeviceStatus, PortStatus, UnplugReport } from '../admin/protocol.js';
+import type { DeviceStatus, PortStatus, ResourceStatus, UnplugReport } from '../admin/protocol.js';
 import { Refusal } from '../admin/refusal.js';
 import type { Config, DeviceConfig } from '../config/config.js';
 import { IbCore } from '../core/core.js';
@@ -75,6 +75,14 @@ export class Simulator {
     return [...this.#slots.values()].map((slot) => this.#describe(slot));
   }
 
+  /** Every object on every device. */
+  resources(): ResourceStatus[] {
+    return [...this.#slots.values()].flatMap(({ config: { name }, plugged }) => {
+      const uverbs = plugged && this.#uverbs.device(plugged.device);
+      return uverbs?.resources().map((resource) => ({ device: name, ...resource })) ?? [];
+    });
+  }
+
   status(): { openFiles: number } {
     return { openFiles: this.#session.openHandles };
   }
@@ -107,8 +115,13 @@ export class Simulator {
 
   async unplug(name: string): Promise<UnplugReport> {
     const slot = this.#slot(name);
-    if (slot.plugged === undefined || !slot.plugged.device.registered) {
+    if (slot.plugged === undefined) {
       throw new Refusal(`${name} is not plugged in; "verbsim plug ${name}" plugs it`);
+    }
+    if (!slot.plugged.device.registered) {
+      throw new Refusal(
+        `${name} is being unplugged: that waits until its users, shown by "verbsim dev show", close it`,
+      );
     }
     const { device, detach } = slot.plugged;
     const start = performance.now();
@@ -140,8 +153,8 @@ export class Simulator {
       pci: config.pci,
       nodeGuid: guidText(config.nodeGuid),
       firmware: config.firmware,
-      ...(uverbs && { uverbs: uverbs.name }),
-      contexts: uverbs?.contexts() ?? ([] satisfies ContextStatus[]),
+      ...(uverbs !== undefined && device?.registered === true && { uverbs: uverbs.name }),
+      contexts: uverbs?.contexts() ?? [],
       ports: device?.ports.map((port) => describePort(device, port)) ?? [],
     };
   }

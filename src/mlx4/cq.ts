@@ -11,17 +11,17 @@ import { Resources } from './resources.js';
 import type { Mlx4Context } from './ucontext.js';
 
 /** A ring of CQEs in the client's memory. */
-export interface CqBuffer {
-  readonly address: bigint;
+export interface CqRing {
+  address: bigint;
   /** A power of two. */
-  readonly entries: number;
-  readonly pinned: Pinned;
+  entries: number;
+  pinned: Pinned;
 }
 
 export interface Mlx4Cq extends CompletionQueue {
   readonly context: Mlx4Context;
   readonly cqn: number;
-  buffer: CqBuffer;
+  readonly ring: CqRing;
   /** The consumer index (4 bytes) and the arm record (4 bytes) in the client's memory. */
   readonly dbAddress: bigint;
   /** CQEs written so far, the one that ends a buffer at resize included. */
@@ -46,12 +46,10 @@ export function createCq(
   const entries = powerOfTwoCeil(cqe + 1);
   const { bufAddr, dbAddr } = mlx4IbCreateCq.read(udata.copyIn(mlx4IbCreateCq.size), 0);
   return Resources.acquire((resources) => {
-    const memory = resources.take({ buffer: pinBuffer(context, bufAddr, entries) }, ({ buffer }) =>
-      buffer.pinned.unpin(),
-    );
+    const ring = resources.take(pinRing(context, bufAddr, entries), ({ pinned }) => pinned.unpin());
     context.doorbells.map(dbAddr, resources);
     const cqn = resources.take(adapter.cqns.allocate(), (n) => adapter.cqns.free(n));
-    fillNewCq(context.owner.pid, memory.buffer);
+    fillNewCq(context.owner.pid, ring);
     const bytes = new Uint8Array(mlx4IbCreateCqResp.size);
     mlx4IbCreateCqResp.write(new DataView(bytes.buffer), 0, { cqn });
     udata.copyOut(bytes.subarray(0, 4));
@@ -60,12 +58,7 @@ export function createCq(
       cqn,
       cqe: entries - 1,
       compVector,
-      get buffer() {
-        return memory.buffer;
-      },
-      set buffer(buffer) {
-        memory.buffer = buffer;
-      },
+      ring,
       dbAddress: dbAddr,
       producerIndex: 0,
       moderation: { count: 0, period: 0 },
@@ -85,7 +78,7 @@ function assertSize(adapter: Adapter, cqe: number): void {
   throw new Errno('EINVAL', `a CQ of ${cqe} entries; 1 to ${adapter.limits.maxCqe} are possible`);
 }
 
-function pinBuffer(context: Mlx4Context, address: bigint, entries: number): CqBuffer {
+function pinRing(context: Mlx4Context, address: bigint, entries: number): CqRing {
   const length = BigInt(entries * CQE_SIZE);
   return { address, entries, pinned: pinPages(context.owner.pid, { start: address, length, writable: true }) };
 }
@@ -98,21 +91,21 @@ export function resizeCq(adapter: Adapter, queue: CompletionQueue, cqe: number, 
   const cq = queue as Mlx4Cq;
   assertSize(adapter, cqe);
   const entries = powerOfTwoCeil(cqe + 1);
-  if (entries === cq.buffer.entries) return;
+  if (entries === cq.ring.entries) return;
   if (entries > adapter.limits.maxCqe + 1) throw new Errno('EINVAL', `${entries} entries are too many`);
   const { bufAddr } = mlx4IbResizeCq.read(udata.copyIn(mlx4IbResizeCq.size), 0);
-  const old = cq.buffer;
-  const buffer = pinBuffer(cq.context, bufAddr, entries);
+  const old = { ...cq.ring };
+  const ring = pinRing(cq.context, bufAddr, entries);
   try {
-    fillResizedCq(cq.context.owner.pid, buffer, cq.producerIndex + 1);
+    fillResizedCq(cq.context.owner.pid, ring, cq.producerIndex + 1);
     writeResizeCqe(cq.context.owner.pid, old, cq.producerIndex);
   } catch (error) {
-    buffer.pinned.unpin();
+    ring.pinned.unpin();
     throw error;
   }
   cq.producerIndex++;
-  cq.buffer = buffer;
   cq.cqe = entries - 1;
+  Object.assign(cq.ring, ring);
   old.pinned.unpin();
 }
 

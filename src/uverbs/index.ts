@@ -19,6 +19,8 @@ export class UverbsClient implements IbClient {
   readonly #sysfs: Sysfs;
   readonly #forgotten: () => Promise<void>;
   readonly #devices = new Map<IbDevice, UverbsDevice>();
+  /** In use by a node. */
+  readonly #numbers = new Set<number>();
 
   /**
    * @param directory what clients see as /dev/infiniband
@@ -30,15 +32,16 @@ export class UverbsClient implements IbClient {
     this.#forgotten = forgotten;
   }
 
+  /** Also while its removal waits for its users. */
   device(device: IbDevice): UverbsDevice | undefined {
     return this.#devices.get(device);
   }
 
   /** Takes the lowest free number, also one that an old descriptor still had. */
   addOne(device: IbDevice): void {
-    const taken = new Set([...this.#devices.values()].map((uverbs) => uverbs.number));
     let number = 0;
-    while (taken.has(number)) number++;
+    while (this.#numbers.has(number)) number++;
+    this.#numbers.add(number);
     const uverbs = new UverbsDevice(device, number);
     this.#devices.set(device, uverbs);
     this.#sysfs.addVerbsDevice(device, nodeOf(uverbs));
@@ -60,9 +63,10 @@ export class UverbsClient implements IbClient {
     if (uverbs === undefined) return;
     this.#directory.remove(uverbs.name);
     this.#sysfs.removeVerbsDevice(device, nodeOf(uverbs));
-    this.#devices.delete(device);
+    this.#numbers.delete(uverbs.number);
     await this.#forgotten();
     await uverbs.remove(cutOff);
+    this.#devices.delete(device);
   }
 
   event(event: DeviceEvent): void {

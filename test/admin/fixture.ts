@@ -43,6 +43,10 @@ export class FakeBackend implements AdminBackend {
     return report;
   }
 
+  resources() {
+    return [];
+  }
+
   status() {
     return status;
   }

@@ -30,10 +30,17 @@ export interface OptionRow {
   parse?: (text: string) => unknown;
 }
 
+export interface ArgumentRow {
+  /** "<device>", "[type]", "<command...>". */
+  name: string;
+  summary: string;
+  choices?: readonly string[];
+}
+
 export interface CommandRow {
   /** The words that call it ("dev show"), then its arguments as commander takes them. */
   words: string;
-  arguments?: { name: string; summary: string }[];
+  arguments?: ArgumentRow[];
   summary: string;
   options?: OptionRow[];
   /** Everything from the first argument on belongs to the command that the argument names. */

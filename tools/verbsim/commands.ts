@@ -1,6 +1,7 @@
 /** The commands of verbsim, in the order in which the help shows them. */
 import { InvalidArgumentError } from 'commander';
 import type { CommandRow, OptionRow } from './command.js';
+import { RESOURCE_TYPES } from './resource-types.js';
 
 function wholeNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
@@ -25,7 +26,10 @@ const jsonOptions: OptionRow[] = [
 ];
 const aDevice = { name: '<device>', summary: 'its name, as "verbsim dev show" has it' };
 
-export const groups: Record<string, string> = { dev: 'look at devices' };
+export const groups: Record<string, string> = {
+  dev: 'look at devices',
+  resource: 'look at what clients have made',
+};
 
 export const commands: readonly CommandRow[] = [
   {
@@ -53,6 +57,13 @@ export const commands: readonly CommandRow[] = [
     summary: 'show the devices, their ports and who uses them',
     options: jsonOptions,
     load: () => import('./commands/dev-show.js'),
+  },
+  {
+    words: 'resource show',
+    arguments: [{ name: '[type]', summary: 'only these', choices: Object.keys(RESOURCE_TYPES) }],
+    summary: 'show the objects of all clients, whose they are and what they refer to',
+    options: jsonOptions,
+    load: () => import('./commands/resource-show.js'),
   },
   {
     words: 'unplug',

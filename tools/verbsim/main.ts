@@ -1,17 +1,22 @@
 /** The verbsim command: builds the command line from the table, and turns what goes wrong into one sentence. */
 import { writeSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { NoDaemon } from '../../src/admin/no-daemon.js';
 import { DEFAULT_RUNTIME_DIRECTORY } from '../../src/admin/runtime-paths.js';
 import { version } from '../../src/admin/version.js';
-import type { CommandRow, OptionRow, Options } from './command.js';
+import type { ArgumentRow, CommandRow, OptionRow, Options } from './command.js';
 import { commands, groups } from './commands.js';
 import { ExitCode } from './exit-codes.js';
 
 function option({ flags, summary, parse }: OptionRow): Option {
   const made = new Option(flags, summary);
   return parse === undefined ? made : made.argParser(parse);
+}
+
+function argument({ name, summary, choices }: ArgumentRow): Argument {
+  const made = new Argument(name, summary);
+  return choices === undefined ? made : made.choices(choices);
 }
 
 /** The command that the rows of a group ("dev show") hang from. */
@@ -25,7 +30,7 @@ function parentOf(row: CommandRow, program: Command): { parent: Command; name: s
 function addCommand(row: CommandRow, program: Command, done: (code: ExitCode) => void): void {
   const { parent, name } = parentOf(row, program);
   const command = parent.command(name).description(row.summary).allowExcessArguments(false);
-  for (const argument of row.arguments ?? []) command.argument(argument.name, argument.summary);
+  for (const each of row.arguments ?? []) command.addArgument(argument(each));
   for (const each of row.options ?? []) command.addOption(option(each));
   if (row.passThrough === true) command.passThroughOptions();
   command.action(async () => {
