@@ -14,6 +14,7 @@ export class Call {
   /** Open flags of the descriptor (`O_NONBLOCK` is current, not that of the open). */
   readonly flags: number;
   #interrupt: (() => void) | undefined;
+  #interrupted = false;
 
   constructor(tid: number, uid: number, gid: number, flags: number) {
     this.tid = tid;
@@ -27,16 +28,19 @@ export class Call {
     return ClientProcess.ofThread(this.tid);
   }
 
-  /** Registers what ends the wait when a signal arrives; without it a signal does not disturb the call. */
+  /**
+   * Registers what ends the wait when a signal arrives, or has arrived already; without it a signal does not disturb
+   * the call.
+   */
   onInterrupt(callback: (() => void) | undefined): void {
     this.#interrupt = callback;
+    if (this.#interrupted) callback?.();
   }
 
   /** Called by the session on FUSE_INTERRUPT. */
   interrupt(): void {
-    const callback = this.#interrupt;
-    this.#interrupt = undefined;
-    callback?.();
+    this.#interrupted = true;
+    this.#interrupt?.();
   }
 }
 

@@ -12,8 +12,8 @@ export {
   pinnedPagesOf,
   pinPages,
 } from './client/pinned-memory.js';
-export { type BlockedSyscall, blockedSyscall, Syscall } from './client/syscall.js';
 export { ClientProcess } from './client/process.js';
+export { type BlockedSyscall, blockedSyscall, Syscall } from './client/syscall.js';
 export { Errno, type ErrnoName, errno } from './errno.js';
 export {
   DEFAULT_POLLMASK,

@@ -97,7 +97,7 @@ export interface Native {
   raiseFileLimit(): number;
   closeFd(fd: number): number;
 
-  // agent.cc
+  // agent.cc: `done` is called in the event loop; the client goes on when it has returned.
   agentPatchStat(job: PatchStatJob, done: (result: AgentResult) => void): void;
   agentInstallDescriptor(job: InstallDescriptorJob, done: (result: AgentResult) => void): void;
 
@@ -118,6 +118,7 @@ export interface Native {
   readonly MS_NOEXEC: number;
   readonly MS_SLAVE: number;
   readonly MS_PRIVATE: number;
+  readonly MNT_FORCE: number;
   readonly MNT_DETACH: number;
 }
 

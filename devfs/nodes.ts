@@ -124,7 +124,7 @@ export class CharacterDevice extends NodeBase {
   readonly kind = 'device';
   readonly major: number;
   readonly minor: number;
-  /** Bytes that a client can map. */
+  /** Bytes that a client can map. If 0, calls that wait do not hold up others of a threaded client (openDevice). */
   readonly mappableBytes: number;
   readonly #open: (request: OpenRequest) => Result<FileOperations>;
 
@@ -147,14 +147,18 @@ export class CharacterDevice extends NodeBase {
   }
 }
 
-/** The inode behind a descriptor that the client agent installs; reachable by no name. */
+/** The inode behind a descriptor that the client agent installs; reachable by no name, and opened once. */
 export class DescriptorNode extends NodeBase {
   readonly kind = 'descriptor';
   readonly file: FileOperations;
+  opened = false;
 
-  constructor(file: FileOperations) {
+  /** `owner` is the caller, whose own openat it is that the agent uses. */
+  constructor(file: FileOperations, owner: { uid: number; gid: number }) {
     super(0o600);
     this.file = file;
+    this.uid = owner.uid;
+    this.gid = owner.gid;
   }
 }
 

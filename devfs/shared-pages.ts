@@ -3,6 +3,9 @@ import { native } from './native.js';
 
 /** Pages that a client maps through its open device file and the daemon sees at the same time. */
 export class SharedPages {
+  /** Those of a device that cannot be mapped. */
+  static readonly none = new SharedPages(new ArrayBuffer(0));
+
   readonly bytes: number;
   /** The daemon's view. */
   readonly buffer: ArrayBuffer;
@@ -17,13 +20,13 @@ export class SharedPages {
    * No descriptor stays open: the registration and the mappings keep the memory.
    */
   static create(fuseFd: number, bytes: number): { pages: SharedPages; backingId: number } {
-    const fd = native.memfd('verbsim-device', bytes);
+    const fd = native.memfd('devfs-pages', bytes);
     if (fd < 0) throw Errno.from(fd, 'memfd_create for the pages of a device');
     try {
       const backingId = native.backingOpen(fuseFd, fd);
       if (backingId < 0) throw Errno.from(backingId, 'registering a FUSE backing file');
       return {
-        pages: new SharedPages(bytes > 0 ? native.mapShared(fd, bytes) : new ArrayBuffer(0)),
+        pages: bytes > 0 ? new SharedPages(native.mapShared(fd, bytes)) : SharedPages.none,
         backingId,
       };
     } finally {

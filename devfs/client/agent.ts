@@ -13,9 +13,15 @@ export function presentAsDevice(job: Omit<PatchStatJob, 'timeoutMs'>): Promise<A
   return new Promise((resolve) => native.agentPatchStat({ ...job, timeoutMs: TIMEOUT_MS }, resolve));
 }
 
-/** Answers a write or ioctl and installs a new descriptor in the client before it returns from that call. */
-export function installDescriptor(job: Omit<InstallDescriptorJob, 'timeoutMs'>): Promise<AgentResult> {
-  return new Promise((resolve) => native.agentInstallDescriptor({ ...job, timeoutMs: TIMEOUT_MS }, resolve));
+/**
+ * Answers a write or ioctl and installs a new descriptor in the client before it returns from that call. The client
+ * does not go on before `done` has returned.
+ */
+export function installDescriptor(
+  job: Omit<InstallDescriptorJob, 'timeoutMs'>,
+  done: (result: AgentResult) => void,
+): void {
+  native.agentInstallDescriptor({ ...job, timeoutMs: TIMEOUT_MS }, done);
 }
 
 /** What to tell the operator about a failed job. */

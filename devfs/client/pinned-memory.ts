@@ -132,7 +132,7 @@ function* mapsLines(pid: number): Generator<string> {
     for (;;) {
       const length = readSync(fd, chunk, 0, chunk.length, null);
       if (length === 0) return;
-      const lines = (rest + chunk.latin1Slice(0, length)).split('\n');
+      const lines = (rest + chunk.toString('latin1', 0, length)).split('\n');
       rest = lines.pop() ?? '';
       yield* lines;
     }

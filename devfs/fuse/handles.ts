@@ -16,12 +16,14 @@ export class DirectoryHandle {
     this.#directory = directory;
   }
 
-  /** Entries from index `offset` on, `.` and `..` first. */
-  from(offset: number): [string, Node][] {
-    if (offset === 0) {
-      this.#entries = [['.', this.#directory], ['..', this.#directory], ...this.#directory.entries];
+  /** Entries from index `offset` on, `.` and `..` first; undefined where one has left the directory meanwhile. */
+  *from(offset: number): Iterable<[string, Node] | undefined> {
+    if (offset === 0) this.#entries = [...this.#directory.entries];
+    if (offset <= 0) yield ['.', this.#directory];
+    if (offset <= 1) yield ['..', this.#directory];
+    for (const entry of this.#entries.slice(Math.max(0, offset - 2))) {
+      yield this.#directory.entries.get(entry[0]) === entry[1] ? entry : undefined;
     }
-    return this.#entries.slice(offset);
   }
 
   release(): void {}

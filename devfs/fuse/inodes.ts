@@ -73,6 +73,8 @@ export class InodeTable {
     const inode = this.#byNode.get(node);
     if (inode === undefined) return undefined;
     inode.removed = true;
+    // Should the node come back under another name, it is a new file.
+    this.#byNode.delete(node);
     if (inode.lookups <= 0) this.#drop(inode);
     return inode;
   }

@@ -45,7 +45,7 @@ function sizeOf(node: Node): number {
     case 'attribute':
       return ATTRIBUTE_SIZE;
     case 'symlink':
-      return node.target.length;
+      return Buffer.byteLength(node.target);
     default:
       // A descriptor's file must be empty: a private mapping of it would otherwise read pages from the daemon,
       // and the daemon could come to wait for itself when a command names such a page.

@@ -6,6 +6,7 @@ import { explain, presentAsDevice } from '../client/agent.js';
 import { Errno } from '../errno.js';
 import { DEFAULT_POLLMASK, DescriptorReply, type FileOperations } from '../file.js';
 import type { CharacterDevice, Node } from '../nodes.js';
+import { SharedPages } from '../shared-pages.js';
 import { Opcode, OpenFlag, POLL_SCHEDULE_NOTIFY, SetAttr, Size } from './constants.js';
 import { AttributeHandle, DirectoryHandle } from './handles.js';
 import type { Inode } from './inodes.js';
@@ -111,6 +112,14 @@ function openOut(fh: number, flags: number, backingId = 0): Payload {
   };
 }
 
+/**
+ * What makes calls on one open file independent of each other: PARALLEL_DIRECT_WRITES keeps writes from taking the
+ * inode's lock, STREAM keeps reads and writes of a threaded client from taking the file position's. The kernel does
+ * not allow STREAM beside PASSTHROUGH.
+ */
+const MAPPABLE = OpenFlag.DIRECT_IO | OpenFlag.PARALLEL_DIRECT_WRITES | OpenFlag.PASSTHROUGH;
+const UNMAPPABLE = OpenFlag.DIRECT_IO | OpenFlag.PARALLEL_DIRECT_WRITES | OpenFlag.STREAM;
+
 /** open_in: u32 flags, u32 open_flags; answer: open_out. */
 function open(session: Session, request: Request): Answer {
   const inode = inodeOf(session, request);
@@ -122,9 +131,11 @@ function open(session: Session, request: Request): Answer {
       return openOut(fh, OpenFlag.DIRECT_IO | OpenFlag.PASSTHROUGH, session.noMapping())(session.out, AT);
     }
     case 'descriptor': {
+      // Opened again through /proc; the kernel's own event files cannot be either.
+      if (node.opened) throw new Errno('ENXIO');
+      node.opened = true;
       const fh = session.addFile(inode, node.file);
-      const flags = OpenFlag.DIRECT_IO | OpenFlag.STREAM | OpenFlag.PARALLEL_DIRECT_WRITES;
-      return openOut(fh, flags)(session.out, AT);
+      return openOut(fh, UNMAPPABLE)(session.out, AT);
     }
     case 'device':
       return openDevice(session, request, inode, node);
@@ -132,6 +143,8 @@ function open(session: Session, request: Request): Answer {
       throw new Errno('EINVAL');
   }
 }
+
+const NO_PAGES = { pages: SharedPages.none, backingId: 0 };
 
 /** Opens a device, and lets the agent answer so that the client sees a character device. */
 async function openDevice(
@@ -142,19 +155,21 @@ async function openDevice(
 ): Promise<Payload | undefined> {
   const { unique, tid } = request;
   const call = request.call(request.u32(0));
-  const { pages, backingId } = session.backing(inode, device.mappableBytes);
+  const mappable = device.mappableBytes > 0;
+  const { pages, backingId } = mappable ? session.backing(inode, device.mappableBytes) : NO_PAGES;
+  inode.handles++; // keeps the pages while the open is under way
   let fh: number;
   try {
-    fh = session.addFile(inode, await device.open({ call, pages }));
-  } catch (error) {
+    const opened = device.open({ call, pages });
+    fh = session.addFile(inode, await session.whileWaiting(unique, call, opened));
+  } finally {
+    inode.handles--;
     session.dropUnusedBacking(inode);
-    throw error;
   }
-  const flags = OpenFlag.DIRECT_IO | OpenFlag.PASSTHROUGH | OpenFlag.PARALLEL_DIRECT_WRITES;
   const result = await presentAsDevice({
     tid,
     fuseFd: session.fd,
-    reply: session.message(unique, openOut(fh, flags, backingId)),
+    reply: session.message(unique, openOut(fh, mappable ? MAPPABLE : UNMAPPABLE, backingId)),
     mode: 0o020000 | device.mode,
     rdevMajor: device.major,
     rdevMinor: device.minor,
@@ -235,11 +250,13 @@ function finish(
 ): Answer {
   if (typeof result === 'number') return encode(result)(session.out, AT);
   if (result instanceof DescriptorReply) {
-    return session.replyWithDescriptor(unique, call, result, encode(result.result)).then(() => undefined);
+    session.replyWithDescriptor(unique, call, result, encode(result.result));
+    return undefined;
   }
   return session.whileWaiting(unique, call, result).then((late) => {
     if (typeof late === 'number') return encode(late);
-    return session.replyWithDescriptor(unique, call, late, encode(late.result)).then(() => undefined);
+    session.replyWithDescriptor(unique, call, late, encode(late.result));
+    return undefined;
   });
 }
 
@@ -277,7 +294,10 @@ function readdir(session: Session, request: Request, plus: boolean): Answer {
   const limit = AT + request.u32(16);
   let at: number = AT;
   let index = offset;
-  for (const [name, node] of handle.from(offset)) {
+  for (const entry of handle.from(offset)) {
+    index++;
+    if (entry === undefined) continue;
+    const [name, node] = entry;
     const nameLength = Buffer.byteLength(name);
     const prefix = plus ? Size.ENTRY_OUT : 0;
     const end = at + prefix + ((Size.DIRENT + nameLength + 7) & ~7);
@@ -287,7 +307,7 @@ function readdir(session: Session, request: Request, plus: boolean): Answer {
     if (plus && name !== '.' && name !== '..' && node.kind !== 'device') {
       writeEntry(session.out, at, session.inodes.lookup(node));
     }
-    writeDirent(session, at + prefix, name, nameLength, node, ++index);
+    writeDirent(session, at + prefix, name, nameLength, node, index);
     at = end;
   }
   return at - AT;
@@ -317,6 +337,11 @@ function statfs(session: Session): Answer {
   return Size.STATFS_OUT;
 }
 
+/** The tree changes only from inside. */
+function refuse(): Answer {
+  throw new Errno('EPERM');
+}
+
 /** u64 unique of the request that its caller gave up; no answer. */
 function interrupt(session: Session, request: Request): Answer {
   session.interrupt(request.u64(0));
@@ -330,6 +355,13 @@ export const operations: readonly (Operation | undefined)[] = table([
   [Opcode.GETATTR, 'GETATTR', getattr],
   [Opcode.SETATTR, 'SETATTR', setattr],
   [Opcode.READLINK, 'READLINK', readlink],
+  [Opcode.SYMLINK, 'SYMLINK', refuse],
+  [Opcode.MKNOD, 'MKNOD', refuse],
+  [Opcode.MKDIR, 'MKDIR', refuse],
+  [Opcode.UNLINK, 'UNLINK', refuse],
+  [Opcode.RMDIR, 'RMDIR', refuse],
+  [Opcode.RENAME, 'RENAME', refuse],
+  [Opcode.LINK, 'LINK', refuse],
   [Opcode.OPEN, 'OPEN', open],
   [Opcode.READ, 'READ', read],
   [Opcode.WRITE, 'WRITE', write],
@@ -340,12 +372,14 @@ export const operations: readonly (Operation | undefined)[] = table([
   [Opcode.OPENDIR, 'OPENDIR', opendir],
   [Opcode.READDIR, 'READDIR', (session, request) => readdir(session, request, false)],
   [Opcode.RELEASEDIR, 'RELEASEDIR', release],
+  [Opcode.CREATE, 'CREATE', refuse],
   [Opcode.INTERRUPT, 'INTERRUPT', interrupt],
   [Opcode.DESTROY, 'DESTROY', () => EMPTY],
   [Opcode.IOCTL, 'IOCTL', ioctl],
   [Opcode.POLL, 'POLL', poll],
   [Opcode.BATCH_FORGET, 'BATCH_FORGET', batchForget],
   [Opcode.READDIRPLUS, 'READDIRPLUS', (session, request) => readdir(session, request, true)],
+  [Opcode.RENAME2, 'RENAME2', refuse],
   [Opcode.STATX, 'STATX', statx],
 ]);
 

@@ -9,7 +9,7 @@ import type { Call } from '../call.js';
 import { explain, installDescriptor } from '../client/agent.js';
 import { DESCRIPTOR_PREFIX } from '../client/descriptors.js';
 import { Errno } from '../errno.js';
-import type { DescriptorReply, FileOperations } from '../file.js';
+import type { DescriptorReply, FileOperations, Result } from '../file.js';
 import type { Log } from '../log.js';
 import { native } from '../native.js';
 import { DescriptorNode, type Directory, type Node } from '../nodes.js';
@@ -104,14 +104,20 @@ export class Session {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    native.umount(this.#options.mountpoint, native.MNT_DETACH);
-    native.stopSession(this.#native);
-    this.#releaseAll();
+    // By force, because that aborts the connection: who waits in the kernel, clients and our own notifications,
+    // waits no longer.
+    native.umount(this.#options.mountpoint, native.MNT_FORCE | native.MNT_DETACH);
+    this.#end();
   }
 
   // Handles
 
+  /** Throws ENOTCONN, and releases the handle, if the session ended while it was being made. */
   addHandle(handle: Handle): number {
+    if (this.#closed) {
+      this.#releaseHandle(handle);
+      throw new Errno('ENOTCONN');
+    }
     const fh = this.#nextHandle++;
     this.#handles.set(fh, handle);
     handle.inode.handles++;
@@ -138,7 +144,11 @@ export class Session {
     this.#handles.delete(fh);
     handle.inode.handles--;
     this.dropUnusedBacking(handle.inode);
-    handle.release();
+    this.#releaseHandle(handle);
+  }
+
+  #releaseHandle(handle: Handle): void {
+    this.#guard('release', () => handle.release());
   }
 
   /** Gives a device's pages back when no handle of its inode is open. */
@@ -170,6 +180,7 @@ export class Session {
    * kernel no longer wants it.
    */
   reply(unique: number, error: number, length: number): boolean {
+    if (this.#closed) return false;
     return native.fuseReply(this.fd, this.outBytes, this.#frame(unique, error, length)) === 0;
   }
 
@@ -180,30 +191,28 @@ export class Session {
   }
 
   /** Answers with the file's result and lets the agent give the caller its descriptor. */
-  async replyWithDescriptor(
-    unique: number,
-    call: Call,
-    reply: DescriptorReply,
-    payload: Payload,
-  ): Promise<void> {
-    const node = new DescriptorNode(reply.file);
+  replyWithDescriptor(unique: number, call: Call, reply: DescriptorReply, payload: Payload): void {
+    const node = new DescriptorNode(reply.file, call);
     const name = `${DESCRIPTOR_PREFIX}${randomBytes(8).toString('hex')}`;
     this.#descriptors.set(name, { node, tid: call.tid });
-    const result = await installDescriptor({
+    const job = {
       tid: call.tid,
       fuseFd: this.fd,
       reply: this.message(unique, payload),
       paths: this.#options.clientDirectories.map((directory) => `${directory}/${name}`),
       openFlags: 0,
       writes: reply.writes,
+    };
+    installDescriptor(job, (result) => {
+      this.#descriptors.delete(name);
+      if (result.error !== 0) {
+        const { code } = Errno.from(result.error);
+        this.log.warn({ tid: call.tid, code }, `no descriptor for the client: ${explain(result)}`);
+        if (!result.replied) this.reply(unique, -new Errno('EPERM').errno, 0);
+      }
+      const outcome = result.error !== 0 ? result.error : result.descriptor;
+      this.#guard('finished', () => reply.finished(outcome, name));
     });
-    this.#descriptors.delete(name);
-    if (result.error !== 0) {
-      const { code } = Errno.from(result.error);
-      this.log.warn({ tid: call.tid, code }, `no descriptor for the client: ${explain(result)}`);
-      if (!result.replied) this.reply(unique, -new Errno('EPERM').errno, 0);
-    }
-    reply.finished(result.error !== 0 ? result.error : result.descriptor, name);
   }
 
   /** The descriptor being installed under this name in the calling thread. */
@@ -216,11 +225,11 @@ export class Session {
     this.#waiting.get(unique)?.interrupt();
   }
 
-  /** Keeps a call findable for FUSE_INTERRUPT while its promise is open. */
-  async whileWaiting<T>(unique: number, call: Call, promise: Promise<T>): Promise<T> {
+  /** Keeps a call findable for FUSE_INTERRUPT while its result is awaited. */
+  async whileWaiting<T>(unique: number, call: Call, result: Result<T>): Promise<T> {
     this.#waiting.set(unique, call);
     try {
-      return await promise;
+      return await result;
     } finally {
       this.#waiting.delete(unique);
     }
@@ -239,10 +248,10 @@ export class Session {
   #forgetEntry(directory: Directory, name: string, node: Node): void {
     const child = this.inodes.remove(node);
     const parent = this.inodes.find(directory);
-    if (parent === undefined) return;
-    // The kernel takes locks here that a lookup may hold while it waits for us, hence another thread.
-    const sent = child === undefined ? this.#sendInval(parent, name) : this.#sendDelete(parent, child, name);
-    this.#notifications = Promise.allSettled([this.#notifications, sent]);
+    if (child === undefined || parent === undefined) return; // nothing that the kernel knows
+    // One after the other: a directory is only deleted when what was in it is. The kernel takes locks here that a
+    // lookup may hold while it waits for us, hence another thread.
+    this.#notifications = this.#notifications.then(() => this.#sendDelete(parent, child, name));
   }
 
   #sendInval(parent: Inode, name: string): Promise<unknown> {
@@ -253,6 +262,7 @@ export class Session {
   }
 
   async #sendDelete(parent: Inode, child: Inode, name: string): Promise<void> {
+    if (this.#closed) return;
     const message = notification(Notify.DELETE, 24, name);
     setU64(message.view, 16, parent.nodeid);
     setU64(message.view, 24, child.nodeid);
@@ -261,6 +271,7 @@ export class Session {
   }
 
   #notifyPoll(kernelHandle: number): void {
+    if (this.#closed) return;
     const bytes = Buffer.alloc(Size.OUT_HEADER + 8);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     view.setUint32(0, bytes.length, true);
@@ -319,13 +330,24 @@ export class Session {
     if (this.#closed) return;
     this.#closed = true;
     this.log.warn({ error }, 'the FUSE connection ended');
-    native.stopSession(this.#native);
-    this.#releaseAll();
+    this.#end();
     this.#options.onLost?.();
   }
 
-  #releaseAll(): void {
+  #end(): void {
+    for (const call of [...this.#waiting.values()]) call.interrupt();
     for (const fh of [...this.#handles.keys()]) this.release(fh);
+    // Not before the last notification has let go of the descriptor, whose number may then be used again.
+    void this.#notifications.then(() => native.stopSession(this.#native));
+  }
+
+  /** Runs a callback of a device whose failure concerns no caller. */
+  #guard(operation: string, callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      this.log.error({ err: error, operation }, 'a callback failed');
+    }
   }
 }
 

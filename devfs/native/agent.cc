@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <semaphore.h>
 #include <stddef.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -27,8 +28,12 @@ namespace {
 constexpr uint64_t kUserCs64 = 0x33;
 
 struct Job {
+  Job() = default;
+  Job(const Job&) = delete;
+  ~Job() { close(fuse_fd); }
+
   pid_t tid;
-  int fuse_fd;
+  int fuse_fd = -1;  // our own, as the session can end before the job
   int timeout_ms;
   std::string reply;
 };
@@ -180,37 +185,40 @@ void InstallDescriptor(const InstallDescriptorJob& job, Tracee* tracee, Result* 
   result->descriptor = static_cast<int>(fd);
 }
 
-// Runs on an agent thread. `done` holds the event loop alive until it has been called.
+// Runs on an agent thread. `done` holds the event loop alive until it has been called. The client goes on when `done`
+// has returned, as it may use a new descriptor in its next system call, and the daemon must know it by then.
 template <typename JobType, void (*Run)(const JobType&, Tracee*, Result*)>
 bool RunJob(const JobType& job, Napi::ThreadSafeFunction done) {
-  auto* result = new Result;
-  bool detached;
-  {
-    Tracee tracee;
-    Run(job, &tracee, result);
-    detached = tracee.Detach();
-  }
-  auto report = [](Napi::Env env, Napi::Function callback, Result* outcome) {
+  struct Report {
+    Result result;
+    sem_t heard;
+  } report;
+  sem_init(&report.heard, 0, 0);
+  Tracee tracee;
+  Run(job, &tracee, &report.result);
+  auto tell = [](Napi::Env env, Napi::Function callback, Report* told) {
     if (env != nullptr) {
       Napi::Object object = Napi::Object::New(env);
-      object.Set("error", outcome->error);
-      object.Set("step", outcome->step);
-      object.Set("replied", outcome->replied);
-      object.Set("descriptor", outcome->descriptor);
+      object.Set("error", told->result.error);
+      object.Set("step", told->result.step);
+      object.Set("replied", told->result.replied);
+      object.Set("descriptor", told->result.descriptor);
       callback.Call({object});
     }
-    delete outcome;
+    sem_post(&told->heard);
   };
-  if (done.BlockingCall(result, report) != napi_ok) delete result;  // the environment is being torn down
+  if (done.BlockingCall(&report, tell) == napi_ok) {  // else the environment is being torn down
+    while (sem_wait(&report.heard) != 0) continue;    // the tick of the tracee's timer
+  }
   done.Release();
-  return detached;
+  return tracee.Detach();
 }
 
 int IntOf(Napi::Object object, const char* name) { return object.Get(name).ToNumber().Int32Value(); }
 
 void ReadJob(Napi::Object from, Job* job) {
   job->tid = IntOf(from, "tid");
-  job->fuse_fd = IntOf(from, "fuseFd");
+  job->fuse_fd = fcntl(IntOf(from, "fuseFd"), F_DUPFD_CLOEXEC, 3);
   job->timeout_ms = IntOf(from, "timeoutMs");
   auto reply = from.Get("reply").As<Napi::Uint8Array>();
   job->reply.assign(reinterpret_cast<const char*>(reply.Data()), reply.ByteLength());

@@ -45,6 +45,9 @@ const device = z.strictObject({
     .optional(),
   ports: z.union([z.literal(1), z.literal(2)], 'must be 1 or 2').default(1),
   driver_without_disassociate: z.boolean().default(false),
+  kernel_profile: z.enum(['6.12', '4.3'], 'must be "6.12" or "4.3"').default('6.12'),
+  link_layer: z.enum(['infiniband', 'ethernet'], 'must be "infiniband" or "ethernet"').default('infiniband'),
+  limits: z.record(z.string(), z.number().int().nonnegative()).default({}),
 });
 
 export interface DeviceConfig {
@@ -57,6 +60,11 @@ export interface DeviceConfig {
   ports: 1 | 2;
   /** The driver leaves out `disassociateUcontext`, so that removal waits for the device's users. */
   driverWithoutDisassociate: boolean;
+  /** The kernel whose uverbs the device shows. */
+  kernelProfile: '6.12' | '4.3';
+  linkLayer: 'infiniband' | 'ethernet';
+  /** Capabilities that are to be smaller than the adapter's own, by their name. */
+  limits: Record<string, number>;
 }
 
 function completeDevice(given: z.output<typeof device>, index: number): DeviceConfig {
@@ -69,6 +77,9 @@ function completeDevice(given: z.output<typeof device>, index: number): DeviceCo
     boardId: given.board_id ?? BOARD_IDS[given.ports],
     ports: given.ports,
     driverWithoutDisassociate: given.driver_without_disassociate,
+    kernelProfile: given.kernel_profile,
+    linkLayer: given.link_layer,
+    limits: given.limits,
   };
 }
 

@@ -20,6 +20,7 @@ import {
 } from '../sysfs/formats.js';
 import { Sysfs, SysfsClient } from '../sysfs/index.js';
 import { UverbsClient } from '../uverbs/index.js';
+import { profiles } from '../uverbs/profile.js';
 
 export interface SimulatorOptions {
   /** An existing empty directory. */
@@ -52,7 +53,9 @@ export class Simulator {
     const sysfs = new Sysfs(root.directory('sys'));
     this.#session = Session.mount({ mountpoint, root, fsname: 'verbsim', clientDirectories, log, onLost });
     const forgotten = (): Promise<void> => this.#session.forgotten();
-    this.#uverbs = new UverbsClient(root.path('dev/infiniband'), sysfs, forgotten);
+    this.#uverbs = new UverbsClient(root.path('dev/infiniband'), sysfs, forgotten, ({ name }) => {
+      return profiles[this.#slot(name).config.kernelProfile];
+    });
     this.#core = new IbCore([new SysfsClient(sysfs, forgotten), this.#uverbs]);
     this.#slots = new Map(
       config.devices.map((device): [string, Slot] => [device.name, { config: device, plugged: undefined }]),

@@ -4,6 +4,8 @@
  */
 import { ibUverbsDeviceCapFlags, MLX4_IB_UVERBS_ABI_VERSION } from '../abi/index.js';
 import type { DeviceAttributes } from '../core/attributes.js';
+import { QpType } from '../core/objects.js';
+import type { Limits } from './limits.js';
 
 export const VENDOR_ID = 0x02c9;
 export const PCI_VENDOR_ID = 0x15b3;
@@ -25,26 +27,18 @@ export const CQE_SIZE = 32;
 export const BF_REG_SIZE = 0;
 export const NUM_COMP_VECTORS = 2;
 
-export const GID_TABLE_LENGTH = 128;
-export const PKEY_TABLE_LENGTH = 128;
-
-const MAX_QP = 131000;
-const MAX_QP_RD_ATOM = 16;
-const MAX_RQ_SGE = 32;
-/** WQEs of the largest queue, less those that hold room for prefetching. */
-const MAX_QP_WR = 16384 - 33;
 const MAX_WQE_SIZE = 512;
+const DATA_SEGMENT_SIZE = 16;
 
 /** A receive WQE's scatter list, given over to inline data. */
-export const MAX_INLINE_RECV_SIZE = MAX_RQ_SGE * 16;
+export const maxInlineReceiveSize = ({ maxSge }: Limits): number => maxSge * DATA_SEGMENT_SIZE;
 
 const Flag = ibUverbsDeviceCapFlags;
 
-/** device_cap_flags of an adapter with an InfiniBand port. */
+/** device_cap_flags of any adapter. */
 const DEVICE_CAP_FLAGS = Number(
   Flag.IB_UVERBS_DEVICE_BAD_PKEY_CNTR |
     Flag.IB_UVERBS_DEVICE_BAD_QKEY_CNTR |
-    Flag.IB_UVERBS_DEVICE_AUTO_PATH_MIG |
     Flag.IB_UVERBS_DEVICE_CHANGE_PHY_PORT |
     Flag.IB_UVERBS_DEVICE_UD_AV_PORT_ENFORCE |
     Flag.IB_UVERBS_DEVICE_PORT_ACTIVE_EVENT |
@@ -64,11 +58,28 @@ export function firmwareVersion(text: string): bigint {
   return (major << 32n) | (minor << 16n) | sub;
 }
 
-export function deviceAttributes(options: {
+function deviceCapFlags({ linkLayer, flowSteering }: HcaOptions): number {
+  return (
+    DEVICE_CAP_FLAGS |
+    (linkLayer === 'infiniband' ? Number(Flag.IB_UVERBS_DEVICE_AUTO_PATH_MIG) : 0) |
+    (flowSteering ? Number(Flag.IB_UVERBS_DEVICE_MANAGED_FLOW_STEERING) : 0)
+  );
+}
+
+/** What the attributes of one adapter depend on. */
+export interface HcaOptions {
   nodeGuid: bigint;
   firmware: string;
   ports: number;
-}): DeviceAttributes {
+  linkLayer: 'infiniband' | 'ethernet';
+  flowSteering: boolean;
+  limits: Limits;
+}
+
+export function deviceAttributes(options: HcaOptions): DeviceAttributes {
+  const { limits } = options;
+  const flags = deviceCapFlags(options);
+  const hasRss = options.linkLayer === 'ethernet';
   return {
     base: {
       fwVer: firmwareVersion(options.firmware),
@@ -79,19 +90,19 @@ export function deviceAttributes(options: {
       vendorId: VENDOR_ID,
       vendorPartId: PCI_DEVICE_ID,
       hwVer: HARDWARE_REVISION,
-      maxQp: MAX_QP,
-      maxQpWr: MAX_QP_WR,
-      deviceCapFlags: DEVICE_CAP_FLAGS,
-      maxSge: MAX_RQ_SGE,
-      maxSgeRd: (MAX_WQE_SIZE - 32) / 16,
-      maxCq: 65536 - 128,
-      maxCqe: 4194303,
-      maxMr: 524288 - 256,
-      maxPd: 32768 - 4,
-      maxQpRdAtom: MAX_QP_RD_ATOM,
+      maxQp: limits.maxQp,
+      maxQpWr: limits.maxQpWr,
+      deviceCapFlags: flags,
+      maxSge: limits.maxSge,
+      maxSgeRd: (MAX_WQE_SIZE - 32) / DATA_SEGMENT_SIZE,
+      maxCq: limits.maxCq,
+      maxCqe: limits.maxCqe,
+      maxMr: limits.maxMr,
+      maxPd: limits.maxPd,
+      maxQpRdAtom: limits.maxQpRdAtom,
       maxEeRdAtom: 0,
-      maxResRdAtom: MAX_QP_RD_ATOM * MAX_QP,
-      maxQpInitRdAtom: 128,
+      maxResRdAtom: limits.maxQpRdAtom * limits.maxQp,
+      maxQpInitRdAtom: limits.maxQpInitRdAtom,
       maxEeInitRdAtom: 0,
       atomicCap: 1, // IB_ATOMIC_HCA
       maxEe: 0,
@@ -99,25 +110,29 @@ export function deviceAttributes(options: {
       maxMw: 0, // the driver never fills it in, although it has memory windows
       maxRawIpv6Qp: 0,
       maxRawEthyQp: 0,
-      maxMcastGrp: 8192,
-      maxMcastQpAttach: 248,
-      maxTotalMcastQpAttach: 8192 * 248,
+      maxMcastGrp: limits.maxMcastGrp,
+      maxMcastQpAttach: limits.maxMcastQpAttach,
+      maxTotalMcastQpAttach: limits.maxMcastGrp * limits.maxMcastQpAttach,
       maxAh: 2147483647,
       maxFmr: 0,
       maxMapPerFmr: 0,
-      maxSrq: 65536 - 64,
-      maxSrqWr: 16383,
-      maxSrqSge: MAX_RQ_SGE - 1,
-      maxPkeys: PKEY_TABLE_LENGTH,
+      maxSrq: limits.maxSrq,
+      maxSrqWr: limits.maxSrqWr,
+      maxSrqSge: limits.maxSrqSge,
+      maxPkeys: limits.pkeyTableLength,
       localCaAckDelay: 15,
       physPortCnt: options.ports,
     },
     odpCaps: { generalCaps: 0n, perTransportCaps: { rcOdpCaps: 0, ucOdpCaps: 0, udOdpCaps: 0 } },
     timestampMask: (1n << 48n) - 1n,
     hcaCoreClock: 427000n,
-    deviceCapFlagsEx: BigInt(DEVICE_CAP_FLAGS),
-    rssCaps: { supportedQpts: 0, maxRwqIndirectionTables: 0, maxRwqIndirectionTableSize: 0 },
-    maxWqTypeRq: 0,
+    deviceCapFlagsEx: BigInt(flags),
+    rssCaps: {
+      supportedQpts: hasRss ? 1 << QpType.RAW_PACKET : 0,
+      maxRwqIndirectionTables: hasRss ? limits.maxQp : 0,
+      maxRwqIndirectionTableSize: hasRss ? limits.maxRwqIndirectionTableSize : 0,
+    },
+    maxWqTypeRq: hasRss ? limits.maxQp : 0,
     rawPacketCaps: 0,
     tmCaps: { maxRndvHdrSize: 0, maxNumTags: 0, flags: 0, maxOps: 0, maxSge: 0 },
     cqModerationCaps: { maxCqModerationCount: 65535, maxCqModerationPeriod: 65535 },
@@ -126,15 +141,28 @@ export function deviceAttributes(options: {
   };
 }
 
-/** What an FDR port's hardware says; the subnet adds its addresses. */
+/** What a port's hardware says of itself: FDR, or 40 Gbit/s Ethernet with packets of up to 1500 bytes. */
 export const PORT_CAPABILITIES = {
-  portCapFlags: 0x02514868,
-  portCapFlags2: 0,
-  maxMsgSz: 0x4000_0000,
-  maxMtu: 5,
-  activeMtu: 5,
-  maxVlNum: 4,
-  activeWidth: 2, // 4X
-  activeSpeed: 16, // FDR
-  flags: 0,
-};
+  infiniband: {
+    portCapFlags: 0x02514868,
+    portCapFlags2: 0,
+    maxMsgSz: 0x4000_0000,
+    maxMtu: 5, // 4096
+    activeMtu: 5,
+    maxVlNum: 4,
+    activeWidth: 2, // 4X
+    activeSpeed: 16, // FDR
+    flags: 0,
+  },
+  ethernet: {
+    portCapFlags: 0x04010000, // IB_PORT_CM_SUP, IB_PORT_IP_BASED_GIDS
+    portCapFlags2: 0,
+    maxMsgSz: 0x4000_0000,
+    maxMtu: 5,
+    activeMtu: 3, // 1024
+    maxVlNum: 2,
+    activeWidth: 2,
+    activeSpeed: 4, // QDR
+    flags: 0,
+  },
+} as const;

@@ -45,7 +45,11 @@ function nextEntryOfSlot(slot: number, first: number, entries: number): number {
   return first + ((slot - (first % entries) + entries) % entries);
 }
 
-function fill(pid: number, { address, entries }: Ring, prepare: (chunk: Uint8Array, slot: number) => void): void {
+function fill(
+  pid: number,
+  { address, entries }: Ring,
+  prepare: (chunk: Uint8Array, slot: number) => void,
+): void {
   const chunk = new Uint8Array(Math.min(entries, CHUNK) * CQE_SIZE);
   for (let slot = 0; slot < entries; slot += CHUNK) {
     prepare(chunk, slot);

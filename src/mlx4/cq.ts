@@ -80,7 +80,11 @@ function assertSize(adapter: Adapter, cqe: number): void {
 
 function pinRing(context: Mlx4Context, address: bigint, entries: number): CqRing {
   const length = BigInt(entries * CQE_SIZE);
-  return { address, entries, pinned: pinPages(context.owner.pid, { start: address, length, writable: true }) };
+  return {
+    address,
+    entries,
+    pinned: pinPages(context.owner.pid, { start: address, length, writable: true }),
+  };
 }
 
 /**

@@ -1,19 +1,26 @@
 /** The mlx4 driver: what it gives to the core, over one simulated adapter. */
-import { Errno } from '../../devfs/errno.js';
-import { mlx4IbAllocPdResp, mlx4IbAllocUcontextResp, mlx4UverbsExQueryDeviceResp } from '../abi/index.js';
 import { GidType } from '../core/attributes.js';
-import {
-  type DeviceOps,
-  IbDevice,
-  type ProtectionDomain,
-  type Ucontext,
-  type UserPages,
-} from '../core/device.js';
-import type { Udata } from '../core/udata.js';
-import type { FabricPort, Subnet } from '../fabric/subnet.js';
+import { IbDevice } from '../core/device.js';
+import type { DeviceOps, FlowOps, MemoryWindowOps, RssOps, XrcOps } from '../core/device-ops.js';
+import type { FabricPort, FabricPortOptions, Subnet } from '../fabric/subnet.js';
+import { Adapter } from './adapter.js';
 import * as caps from './capabilities.js';
-import { newHwCounters, newPortCounters, type PortCounters } from './counters.js';
-import { NumberSpace } from './number-space.js';
+import { newHwCounters, newPortCounters } from './counters.js';
+import { createCq, destroyCq, modifyCq, resizeCq } from './cq.js';
+import { createFlow, destroyFlow } from './flow.js';
+import { completeLimits, type Limits } from './limits.js';
+import { deregMr, regUserMr, reregUserMr } from './mr.js';
+import { attachMcast, detachMcast } from './multicast.js';
+import { allocMw, deallocMw } from './mw.js';
+import { allocPd, deallocPd } from './pd.js';
+import { createQp, destroyQp } from './qp.js';
+import { modifyQp } from './qp-modify.js';
+import { queryQp } from './qp-query.js';
+import { queryDeviceUdata } from './query-device.js';
+import { createSrq, destroySrq, modifySrq, querySrq } from './srq.js';
+import { allocUcontext } from './ucontext.js';
+import { createRwqIndTable, createWq, destroyWq, modifyWq } from './wq.js';
+import { allocXrcd, deallocXrcd } from './xrcd.js';
 
 export interface Mlx4Options {
   name: string;
@@ -22,139 +29,34 @@ export interface Mlx4Options {
   boardId: string;
   pciAddress: string;
   ports: number;
+  /** Of all ports; InfiniBand if left out. */
+  linkLayer?: 'infiniband' | 'ethernet';
+  /** Whether flow rules can be made; if left out: on Ethernet. */
+  flowSteering?: boolean;
+  /** What differs from a real adapter. */
+  limits?: Partial<Limits>;
   /** Leaves out `disassociateUcontext`, as drivers without hot removal do. */
   withoutDisassociate: boolean;
 }
 
-interface Mlx4Context extends Ucontext {
-  /** The UAR page and what follows it. */
-  readonly pages: UserPages;
+/** A device ready to be registered. `detach` pulls its cables when it is unplugged. */
+export interface Mlx4Device {
+  device: IbDevice;
+  detach: () => void;
 }
 
-interface Mlx4Pd extends ProtectionDomain {
-  readonly pdn: number;
-}
-
-/** Numbers 0 to 3 belong to the firmware. */
-const RESERVED_PDS = 4;
-
-/** The adapter with its cables, and the driver over it. */
-class Mlx4Driver {
-  readonly portCounters: PortCounters[];
-  readonly hwCounters = newHwCounters();
-  readonly #options: Mlx4Options;
-  readonly #subnet: Subnet;
-  readonly #ports: FabricPort[];
-  readonly #attributes: ReturnType<typeof caps.deviceAttributes>;
-  readonly #pdns: NumberSpace;
-
-  constructor(options: Mlx4Options, subnet: Subnet) {
-    this.#options = options;
-    this.#subnet = subnet;
-    this.#attributes = caps.deviceAttributes(options);
-    this.#pdns = new NumberSpace(RESERVED_PDS, this.#attributes.base.maxPd);
-    this.portCounters = Array.from({ length: options.ports }, newPortCounters);
-    this.#ports = Array.from({ length: options.ports }, (_, i) =>
-      subnet.attach({
-        guid: options.nodeGuid + BigInt(i + 1),
-        gidTableLength: caps.GID_TABLE_LENGTH,
-        pkeyTableLength: caps.PKEY_TABLE_LENGTH,
-        capabilities: caps.PORT_CAPABILITIES,
-      }),
-    );
-  }
-
-  /** Pulls the cables. */
-  detach(): void {
-    for (const port of this.#ports) this.#subnet.detach(port);
-  }
-
-  ops(): DeviceOps {
-    const ops: DeviceOps = {
-      driverId: caps.DRIVER_ID,
-      uverbsAbiVersion: caps.UVERBS_ABI_VERSION,
-      numCompVectors: caps.NUM_COMP_VECTORS,
-      queryDevice: () => this.#attributes,
-      queryDeviceUdata,
-      queryPort: (port) => this.#port(port).attributes(),
-      queryGid: (port, index) => {
-        const gid = this.#port(port).gid(index);
-        return gid && { gid, type: GidType.IB, netdevIfindex: 0 };
-      },
-      queryPkey: (port, index) => this.#port(port).pkey(index),
-      allocUcontext,
-      deallocUcontext: () => {},
-      allocPd: (context, udata) => this.#allocPd(context, udata),
-      deallocPd: (pd) => this.#pdns.free((pd as Mlx4Pd).pdn),
-    };
-    // The adapter has nothing to stop yet: the mappings of a context stay, and nobody looks at them any more.
-    if (!this.#options.withoutDisassociate) ops.disassociateUcontext = () => {};
-    return ops;
-  }
-
-  #port(number: number): FabricPort {
-    return this.#ports[number - 1] as FabricPort;
-  }
-
-  #allocPd(context: Ucontext, udata: Udata): Mlx4Pd {
-    const pdn = this.#pdns.allocate();
-    try {
-      const bytes = new Uint8Array(mlx4IbAllocPdResp.size);
-      mlx4IbAllocPdResp.write(new DataView(bytes.buffer), 0, { pdn });
-      // The kernel writes the number alone, not the reserved word behind it.
-      udata.copyOut(bytes.subarray(0, 4));
-    } catch (error) {
-      this.#pdns.free(pdn);
-      throw error;
-    }
-    return { context, pdn };
-  }
-}
-
-function allocUcontext(device: IbDevice, pages: UserPages, udata: Udata): Mlx4Context {
-  const bytes = new Uint8Array(mlx4IbAllocUcontextResp.size);
-  mlx4IbAllocUcontextResp.write(new DataView(bytes.buffer), 0, {
-    devCaps: 0,
-    qpTabSize: caps.NUM_QPS,
-    bfRegSize: caps.BF_REG_SIZE,
-    bfRegsPerPage: 0,
-    cqeSize: caps.CQE_SIZE,
-  });
-  udata.copyOut(bytes);
-  return { device, pages };
-}
-
-/** Input: nothing, or 8 zero bytes. Output: as much of the structure as there is room for. */
-function queryDeviceUdata(udata: Udata): void {
-  if (udata.inputLength > 0) {
-    if (udata.inputLength < 8) throw new Errno('EINVAL', 'the driver input is too short');
-    if (udata.copyIn(8).getBigUint64(0) !== 0n) throw new Errno('EINVAL', 'the driver input is not zero');
-  }
-  if (udata.outputLength === 0) return;
-  const bytes = new Uint8Array(mlx4UverbsExQueryDeviceResp.size);
-  const length = Math.min(udata.outputLength, bytes.length);
-  mlx4UverbsExQueryDeviceResp.write(new DataView(bytes.buffer), 0, {
-    compMask: 0, // no clock page
-    responseLength: length,
-    hcaCoreClockOffset: 0n,
-    maxInlRecvSz: caps.MAX_INLINE_RECV_SIZE,
-    rssCaps: { rxHashFieldsMask: 0n, rxHashFunction: 0 },
-    tsoCaps: { maxTso: 0, supportedQpts: 0 },
-  });
-  udata.copyOut(bytes.subarray(0, length));
-}
-
-/** A device ready to be registered. `detach` takes it off the subnet when it is unplugged. */
-export function createMlx4Device(
-  options: Mlx4Options,
-  subnet: Subnet,
-): { device: IbDevice; detach: () => void } {
-  const driver = new Mlx4Driver(options, subnet);
+/** Throws an Error that says which of the limits cannot be. */
+export function createMlx4Device(options: Mlx4Options, subnet: Subnet): Mlx4Device {
+  const { linkLayer = 'infiniband', flowSteering = linkLayer === 'ethernet' } = options;
+  const hca = { ...options, linkLayer, flowSteering, limits: completeLimits(options.limits ?? {}) };
+  const ports = Array.from({ length: hca.ports }, (_, i) => subnet.attach(portOptions(hca, i + 1)));
+  const portCounters = ports.map(() => newPortCounters());
+  const hwCounters = newHwCounters();
   const device = new IbDevice({
-    name: options.name,
-    ops: driver.ops(),
+    name: hca.name,
+    ops: deviceOps(hca, new Adapter(hca.limits, ports)),
     pci: {
-      address: options.pciAddress,
+      address: hca.pciAddress,
       vendorId: caps.PCI_VENDOR_ID,
       deviceId: caps.PCI_DEVICE_ID,
       subsystemVendorId: caps.PCI_VENDOR_ID,
@@ -162,14 +64,110 @@ export function createMlx4Device(
       revision: 0,
       classCode: caps.PCI_CLASS,
     },
-    nodeDescription: options.name,
+    nodeDescription: hca.name,
     driverAttributes: {
       hw_rev: caps.HARDWARE_REVISION.toString(16),
       hca_type: `MT${caps.PCI_DEVICE_ID}`,
-      board_id: options.boardId,
+      board_id: hca.boardId,
     },
-    portCounters: (port) => driver.portCounters[port - 1] ?? {},
-    hwCounters: () => driver.hwCounters,
+    portCounters: (port) => portCounters[port - 1] ?? {},
+    hwCounters: () => hwCounters,
   });
-  return { device, detach: () => driver.detach() };
+  const detach = (): void => {
+    for (const port of ports) subnet.detach(port);
+  };
+  return { device, detach };
 }
+
+type Hca = Mlx4Options & caps.HcaOptions;
+
+/** An Ethernet port shows one P_Key; the adapter's table is the same. */
+function portOptions({ nodeGuid, linkLayer, limits }: Hca, port: number): FabricPortOptions {
+  return {
+    guid: nodeGuid + BigInt(port),
+    linkLayer,
+    gidTableLength: limits.gidTableLength,
+    pkeyTableLength: linkLayer === 'ethernet' ? 1 : limits.pkeyTableLength,
+    capabilities: caps.PORT_CAPABILITIES[linkLayer],
+  };
+}
+
+function deviceOps(hca: Hca, adapter: Adapter): DeviceOps {
+  const attributes = caps.deviceAttributes(hca);
+  return {
+    driverId: caps.DRIVER_ID,
+    uverbsAbiVersion: caps.UVERBS_ABI_VERSION,
+    numCompVectors: caps.NUM_COMP_VECTORS,
+
+    queryDevice: () => attributes,
+    queryDeviceUdata: (udata) => queryDeviceUdata(adapter, udata),
+    queryPort: (port) => adapter.port(port).attributes(),
+    queryGid: (port, index) => gidEntry(adapter.port(port), index),
+    queryPkey: (port, index) => adapter.port(port).pkey(index),
+
+    allocUcontext,
+    deallocUcontext: () => {},
+    // The adapter has nothing to stop yet: the mappings of a context stay, and nobody looks at them any more.
+    ...(!hca.withoutDisassociate && { disassociateUcontext: () => {} }),
+
+    allocPd: (context, udata) => allocPd(adapter, context, udata),
+    deallocPd,
+
+    regUserMr: (pd, request) => regUserMr(adapter, pd, request),
+    reregUserMr,
+    deregMr,
+
+    createCq: (context, request, udata) => createCq(adapter, context, request, udata),
+    resizeCq: (cq, cqe, udata) => resizeCq(adapter, cq, cqe, udata),
+    modifyCq,
+    destroyCq,
+
+    createSrq: (pd, request, udata) => createSrq(adapter, pd, request, udata),
+    modifySrq,
+    querySrq,
+    destroySrq,
+
+    createQp: (context, pd, init, udata) => createQp(adapter, context, pd, init, udata),
+    modifyQp: (qp, mask, given) => modifyQp(adapter, qp, mask, given),
+    queryQp: (qp) => queryQp(adapter, qp),
+    destroyQp: (qp) => destroyQp(adapter, qp),
+
+    attachMcast: (qp, membership) => attachMcast(adapter, qp, membership),
+    detachMcast: (qp, membership) => detachMcast(adapter, qp, membership),
+
+    memoryWindows: memoryWindowOps(adapter),
+    xrc: xrcOps(adapter),
+    ...(hca.flowSteering && { flows: flowOps(adapter) }),
+    ...(adapter.hasEthernetPort && { rss: rssOps(adapter) }),
+  };
+}
+
+/** The adapter has RoCE v1 only. */
+function gidEntry(port: FabricPort, index: number): ReturnType<DeviceOps['queryGid']> {
+  const gid = port.gid(index);
+  return gid && { gid, type: port.isEthernet ? GidType.ROCE_V1 : GidType.IB, netdevIfindex: 0 };
+}
+
+const memoryWindowOps = (adapter: Adapter): MemoryWindowOps => ({
+  allocMw: (pd, type) => allocMw(adapter, pd, type),
+  deallocMw,
+});
+
+const xrcOps = (adapter: Adapter): XrcOps => ({
+  allocXrcd: (device) => allocXrcd(adapter, device),
+  deallocXrcd,
+});
+
+const flowOps = (adapter: Adapter): FlowOps => ({
+  createFlow: (qp, attributes) => createFlow(adapter, qp, attributes),
+  destroyFlow: (flow) => destroyFlow(adapter, flow),
+});
+
+const rssOps = (adapter: Adapter): RssOps => ({
+  createWq: (pd, init, udata) => createWq(adapter, pd, init, udata),
+  modifyWq,
+  destroyWq,
+  createRwqIndTable: (context, logSize, wqs, udata) =>
+    createRwqIndTable(adapter, context, logSize, wqs, udata),
+  destroyRwqIndTable: () => {},
+});

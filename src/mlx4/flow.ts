@@ -29,7 +29,8 @@ export function createFlow(adapter: Adapter, qp: QueuePair, attributes: FlowAttr
   const dontTrap = (flags & FLAG_DONT_TRAP) !== 0;
   if (adapter.ports[port - 1] === undefined) throw new Errno('EINVAL', `there is no port ${port}`);
   if ((flags & ~FLAG_DONT_TRAP) !== 0) throw new Errno('EOPNOTSUPP', `flow flags ${flags}`);
-  if (dontTrap && type !== FlowType.NORMAL) throw new Errno('EOPNOTSUPP', 'only a normal flow lets packets pass');
+  if (dontTrap && type !== FlowType.NORMAL)
+    throw new Errno('EOPNOTSUPP', 'only a normal flow lets packets pass');
   if (!TYPES.includes(type)) throw new Errno('EINVAL', `flows of type ${type}`);
   if (dontTrap) assertPassing(specs, priority);
   if (priority > MAX_PRIORITY) throw new Errno('EINVAL', `a flow of priority ${priority}`);
@@ -46,7 +47,8 @@ function assertPassing(specs: FlowSpec[], priority: number): void {
   }
   const [spec] = specs;
   if (spec === undefined) return;
-  if (spec.type !== SPEC_ETH) throw new Errno('EINVAL', 'a flow that lets packets pass matches addresses only');
+  if (spec.type !== SPEC_ETH)
+    throw new Errno('EINVAL', 'a flow that lets packets pass matches addresses only');
   const [first = 0, ...rest] = spec.mask.subarray(0, 6);
   if ((first & ~1) !== 0 || rest.some((byte) => byte !== 0)) {
     throw new Errno('EINVAL', 'a flow that lets packets pass matches the multicast bit only');

@@ -68,5 +68,6 @@ function assertInRange(name: keyof Limits, value: number): void {
   if (!Number.isInteger(value) || value < lowest || value > highest) {
     throw new Error(`${shown} must be a whole number from ${lowest} to ${highest}, not ${value}`);
   }
-  if (powerOfTwo && (value & (value - 1)) !== 0) throw new Error(`${shown} must be a power of two, not ${value}`);
+  if (powerOfTwo && (value & (value - 1)) !== 0)
+    throw new Error(`${shown} must be a power of two, not ${value}`);
 }

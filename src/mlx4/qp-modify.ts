@@ -52,7 +52,10 @@ function assertRssChange({ mask, from, to }: Change): void {
   const isKnown =
     (from === QpState.RESET && to === QpState.INIT) || (from === QpState.INIT && to === QpState.RTR);
   if (isKnown && (mask & ~RSS_ATTRIBUTES) === 0) return;
-  throw new Errno('EOPNOTSUPP', `an RSS QP from state ${from} to ${to} with attributes 0x${mask.toString(16)}`);
+  throw new Errno(
+    'EOPNOTSUPP',
+    `an RSS QP from state ${from} to ${to} with attributes 0x${mask.toString(16)}`,
+  );
 }
 
 function assertLimits(adapter: Adapter, qp: Mlx4Qp, { mask, given }: Change): void {

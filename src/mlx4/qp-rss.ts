@@ -7,8 +7,8 @@ import { mlx4IbCreateQpRss, mlx4IbRxHashFields, mlx4IbRxHashFunctionFlags } from
 import { type QpInit, QpType, type RwqIndTable } from '../core/objects.js';
 import type { Udata } from '../core/udata.js';
 import { isCleared } from './udata.js';
-import { WqState } from './wq-state.js';
 import type { Mlx4Wq } from './wq.js';
+import { WqState } from './wq-state.js';
 
 export interface Rss {
   readonly wqs: readonly Mlx4Wq[];

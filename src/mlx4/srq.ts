@@ -58,9 +58,8 @@ export function createSrq(
   const { bufAddr, dbAddr } = mlx4IbCreateSrq.read(udata.copyIn(mlx4IbCreateSrq.size), 0);
   return Resources.acquire((resources) => {
     const length = BigInt(layout.entries << layout.logStride);
-    resources.take(
-      pinPages(pd.context.owner.pid, { start: bufAddr, length, writable: false }),
-      (pinned) => pinned.unpin(),
+    resources.take(pinPages(pd.context.owner.pid, { start: bufAddr, length, writable: false }), (pinned) =>
+      pinned.unpin(),
     );
     pd.context.doorbells.map(dbAddr, resources);
     const srqn = resources.take(adapter.srqns.allocate(), (n) => adapter.srqns.free(n));

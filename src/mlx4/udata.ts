@@ -4,5 +4,7 @@ import type { Udata } from '../core/udata.js';
 export function isCleared(udata: Udata, known: number): boolean {
   if (udata.inputLength <= known) return true;
   const view = udata.copyIn(udata.inputLength);
-  return new Uint8Array(view.buffer, view.byteOffset + known, udata.inputLength - known).every((byte) => byte === 0);
+  return new Uint8Array(view.buffer, view.byteOffset + known, udata.inputLength - known).every(
+    (byte) => byte === 0,
+  );
 }

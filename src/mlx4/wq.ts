@@ -2,13 +2,7 @@
 import { Errno, pinPages } from '../../devfs/index.js';
 import { mlx4IbCreateRwqIndTblResp, mlx4IbCreateWq, mlx4IbModifyWq } from '../abi/index.js';
 import type { RssOps } from '../core/device-ops.js';
-import type {
-  ProtectionDomain,
-  RwqIndTable,
-  Ucontext,
-  WorkQueue,
-  WorkQueueInit,
-} from '../core/objects.js';
+import type { ProtectionDomain, RwqIndTable, Ucontext, WorkQueue, WorkQueueInit } from '../core/objects.js';
 import type { Udata } from '../core/udata.js';
 import type { Adapter } from './adapter.js';
 import type { Mlx4Pd } from './pd.js';
@@ -109,7 +103,8 @@ export function modifyWq(
   if (udata.inputLength < mlx4IbModifyWq.size) throw new Errno('EINVAL', 'the driver input is too short');
   if (!isCleared(udata, 0)) throw new Errno('EOPNOTSUPP', 'the driver input is not zero');
   if ((attrMask & WQ_FLAGS) !== 0) throw new Errno('EOPNOTSUPP', 'flags of a WQ cannot be changed');
-  if (state === WqState.RDY && currentState === WqState.ERR) throw new Errno('EINVAL', 'ERR does not become RDY');
+  if (state === WqState.RDY && currentState === WqState.ERR)
+    throw new Errno('EINVAL', 'ERR does not become RDY');
   if (state === WqState.ERR && currentState === WqState.RESET) {
     throw new Errno('EINVAL', 'RESET does not become ERR');
   }
@@ -138,7 +133,8 @@ export function createRwqIndTable(
   if (size > adapter.limits.maxRwqIndirectionTableSize) throw invalid(`a table of ${size} work queues`);
   const first = wqs[0]?.wqNum ?? 0;
   if (first % size !== 0) throw invalid(`the first number ${first} is not a multiple of ${size}`);
-  if (wqs.some((wq, i) => wq.wqNum !== first + i)) throw invalid('the work queue numbers are not consecutive');
+  if (wqs.some((wq, i) => wq.wqNum !== first + i))
+    throw invalid('the work queue numbers are not consecutive');
   if (udata.outputLength > 0) {
     const bytes = new Uint8Array(mlx4IbCreateRwqIndTblResp.size);
     mlx4IbCreateRwqIndTblResp.write(new DataView(bytes.buffer), 0, { responseLength: 4 });

@@ -10,11 +10,12 @@ import {
   type FileOperations,
 } from '../../devfs/index.js';
 import type { IbDevice } from '../core/device.js';
-import type { EventType } from '../core/events.js';
+import { EventType } from '../core/events.js';
 import type { Ucontext, UserPages } from '../core/objects.js';
 import { AsyncEventFile } from './events/async-event-file.js';
 import type { CompletionChannel } from './events/completion-channel.js';
 import { runIoctl } from './ioctl/framing.js';
+import type { KernelProfile } from './profile.js';
 import type { Uapi } from './uapi.js';
 import { RemoveReason, type Uobject, UobjectTable } from './uobject.js';
 import type { UverbsDevice } from './uverbs-device.js';
@@ -26,7 +27,7 @@ export type EventFile = AsyncEventFile | CompletionChannel;
 export class UverbsFile implements FileOperations {
   readonly process: ClientProcess;
   readonly pages: UserPages;
-  readonly uobjects = new UobjectTable();
+  readonly uobjects: UobjectTable;
   readonly #uverbsDevice: UverbsDevice;
   readonly #uid: number;
   readonly #gid: number;
@@ -37,6 +38,8 @@ export class UverbsFile implements FileOperations {
 
   constructor(uverbsDevice: UverbsDevice, call: Call, pages: UserPages) {
     this.#uverbsDevice = uverbsDevice;
+    const { handleSpaces, unknownHandle } = uverbsDevice.profile;
+    this.uobjects = new UobjectTable(handleSpaces(), unknownHandle);
     this.process = call.process();
     this.pages = pages;
     this.#uid = call.uid;
@@ -57,6 +60,14 @@ export class UverbsFile implements FileOperations {
    */
   hasCredentialsOf(call: Call): boolean {
     return call.uid === this.#uid && call.gid === this.#gid && this.process.hasThread(call.tid);
+  }
+
+  get profile(): KernelProfile {
+    return this.#uverbsDevice.profile;
+  }
+
+  get isRemoved(): boolean {
+    return this.#uverbsDevice.ibDevice === undefined;
   }
 
   /** XRC domains that files share. */
@@ -135,6 +146,7 @@ export class UverbsFile implements FileOperations {
   /** Cuts the file off from its removed device: objects go, newest first, then the context. */
   disassociate(): void {
     const context = this.#context;
+    if (this.profile.fatalFirst && context !== undefined) this.deviceEvent(EventType.DEVICE_FATAL, 0);
     this.uobjects.destroyAll(RemoveReason.DRIVER_REMOVE, true);
     this.#context = undefined;
     if (context === undefined) return;

@@ -4,6 +4,7 @@ import type { CutOff, IbClient } from '../core/core.js';
 import type { IbDevice } from '../core/device.js';
 import type { DeviceEvent } from '../core/events.js';
 import type { Sysfs } from '../sysfs/index.js';
+import type { KernelProfile } from './profile.js';
 import { UverbsDevice } from './uverbs-device.js';
 
 /** IB_UVERBS_MAJOR and IB_UVERBS_BASE_MINOR. */
@@ -18,15 +19,23 @@ export class UverbsClient implements IbClient {
   readonly #directory: Directory;
   readonly #sysfs: Sysfs;
   readonly #forgotten: () => Promise<void>;
+  readonly #profileOf: (device: IbDevice) => KernelProfile;
   readonly #devices = new Map<IbDevice, UverbsDevice>();
   /** In use by a node. */
   readonly #numbers = new Set<number>();
 
   /**
    * @param directory what clients see as /dev/infiniband
+   * @param profileOf which kernel a device behaves as
    * @param forgotten resolves when the kernel has dropped the entries that were removed so far
    */
-  constructor(directory: Directory, sysfs: Sysfs, forgotten: () => Promise<void>) {
+  constructor(
+    directory: Directory,
+    sysfs: Sysfs,
+    forgotten: () => Promise<void>,
+    profileOf: (device: IbDevice) => KernelProfile,
+  ) {
+    this.#profileOf = profileOf;
     this.#directory = directory;
     this.#sysfs = sysfs;
     this.#forgotten = forgotten;
@@ -42,7 +51,7 @@ export class UverbsClient implements IbClient {
     let number = 0;
     while (this.#numbers.has(number)) number++;
     this.#numbers.add(number);
-    const uverbs = new UverbsDevice(device, number);
+    const uverbs = new UverbsDevice(device, number, this.#profileOf(device));
     this.#devices.set(device, uverbs);
     this.#sysfs.addVerbsDevice(device, nodeOf(uverbs));
     this.#directory.add(

@@ -1,7 +1,8 @@
 /**
  * Handles and lifetimes (core/rdma_core.c): what a client refers to by number, in one table for each open file.
  */
-import { Errno } from '../../devfs/index.js';
+import { Errno, type ErrnoName } from '../../devfs/index.js';
+import type { HandleSpaces } from './handle-space.js';
 
 /** Why an object goes away (enum rdma_remove_reason). */
 export const RemoveReason = {
@@ -51,10 +52,21 @@ export class Uobject<T = unknown> {
 
 /** All uobjects of one open file. */
 export class UobjectTable {
-  readonly #byHandle: (Uobject | undefined)[] = [];
-  readonly #free = new FreeNumbers();
+  readonly #spaces: HandleSpaces;
+  readonly #unknownHandle: ErrnoName;
+  /** Those with a number, from its reservation until it is free again. */
+  readonly #numbered = new Set<Uobject>();
   /** Objects that exist, oldest first. */
   readonly #existing = new Set<Uobject>();
+
+  /**
+   * @param spaces where numbers come from; the table may share them with others
+   * @param unknownHandle what a number means that is not in use here
+   */
+  constructor(spaces: HandleSpaces, unknownHandle: ErrnoName) {
+    this.#spaces = spaces;
+    this.#unknownHandle = unknownHandle;
+  }
 
   /** Objects that exist, those behind descriptors included. */
   get count(): number {
@@ -68,8 +80,8 @@ export class UobjectTable {
 
   /** Reserves the lowest free number; lookups do not see it before `commit`. */
   reserve<T>(type: ObjectType<T>): Uobject<T> {
-    const uobject = new Uobject(type, this.#free.take());
-    this.#byHandle[uobject.handle] = uobject as Uobject;
+    const uobject = this.#spaces(type.id).reserve((number) => new Uobject(type, number));
+    this.#numbered.add(uobject as Uobject);
     return uobject;
   }
 
@@ -86,7 +98,7 @@ export class UobjectTable {
   /** Undoes a creation that failed, with what was made of it. */
   abort(uobject: Uobject): void {
     if (uobject.object !== undefined) uobject.type.destroy(uobject.object, RemoveReason.ABORT);
-    this.#forget(uobject);
+    this.drop(uobject);
   }
 
   /**
@@ -94,8 +106,10 @@ export class UobjectTable {
    * removal of the device the result is marked as destroyed.
    */
   lookup<T>(type: ObjectType<T>, handle: number): Uobject<T> {
-    const uobject = this.#byHandle[handle];
-    if (uobject === undefined || !uobject.live) throw new Errno('ENOENT', `no ${type.name} ${handle}`);
+    const uobject = this.#spaces(type.id).find(handle);
+    if (uobject === undefined || !uobject.live || !this.#numbered.has(uobject)) {
+      throw new Errno(this.#unknownHandle, `no ${type.name} ${handle}`);
+    }
     if (uobject.type !== (type as ObjectType<unknown>)) {
       throw new Errno('EINVAL', `handle ${handle} is a ${uobject.type.name}, not a ${type.name}`);
     }
@@ -107,12 +121,14 @@ export class UobjectTable {
     if (uobject.object !== undefined && !uobject.destroyed) {
       uobject.type.destroy(uobject.object, RemoveReason.DESTROY);
     }
-    this.#forget(uobject);
+    this.drop(uobject);
   }
 
-  /** Drops an object whose descriptor is gone. */
+  /** Forgets an object and frees its number. */
   drop(uobject: Uobject): void {
-    this.#forget(uobject);
+    uobject.live = false;
+    this.#existing.delete(uobject);
+    if (this.#numbered.delete(uobject)) this.#spaces(uobject.type.id).release(uobject.handle);
   }
 
   /**
@@ -127,10 +143,7 @@ export class UobjectTable {
       }
     }
     this.#existing.clear();
-    if (!keepHandles) {
-      this.#byHandle.length = 0;
-      this.#free.clear();
-    }
+    if (!keepHandles) for (const uobject of [...this.#numbered]) this.drop(uobject);
   }
 
   #tryDestroy(uobject: Uobject, reason: RemoveReason): boolean {
@@ -143,56 +156,5 @@ export class UobjectTable {
     uobject.destroyed = true;
     this.#existing.delete(uobject);
     return true;
-  }
-
-  #forget(uobject: Uobject): void {
-    uobject.live = false;
-    this.#existing.delete(uobject);
-    if (uobject.handle >= 0) {
-      this.#byHandle[uobject.handle] = undefined;
-      this.#free.give(uobject.handle);
-    }
-  }
-}
-
-/** Hands out the lowest free number: a counter, and a binary heap of what came back below it. */
-class FreeNumbers {
-  #next = 0;
-  #heap: number[] = [];
-
-  take(): number {
-    const heap = this.#heap;
-    const lowest = heap[0];
-    if (lowest === undefined) return this.#next++;
-    const last = heap.pop() as number;
-    if (heap.length > 0) this.#sink(last);
-    return lowest;
-  }
-
-  give(number: number): void {
-    const heap = this.#heap;
-    let at = heap.length;
-    for (let parent = (at - 1) >> 1; at > 0 && (heap[parent] as number) > number; parent = (at - 1) >> 1) {
-      heap[at] = heap[parent] as number;
-      at = parent;
-    }
-    heap[at] = number;
-  }
-
-  clear(): void {
-    this.#next = 0;
-    this.#heap = [];
-  }
-
-  #sink(number: number): void {
-    const heap = this.#heap;
-    let at = 0;
-    for (let child = 1; child < heap.length; child = 2 * at + 1) {
-      if (child + 1 < heap.length && (heap[child + 1] as number) < (heap[child] as number)) child++;
-      if ((heap[child] as number) >= number) break;
-      heap[at] = heap[child] as number;
-      at = child;
-    }
-    heap[at] = number;
   }
 }

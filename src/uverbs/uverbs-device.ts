@@ -7,6 +7,7 @@ import type { CutOff } from '../core/core.js';
 import type { IbDevice } from '../core/device.js';
 import type { DeviceEvent } from '../core/events.js';
 import { UverbsFile } from './file.js';
+import type { KernelProfile } from './profile.js';
 import { type Resource, resourcesOf } from './resources.js';
 import { Uapi } from './uapi.js';
 import { XrcdTable } from './xrcd-table.js';
@@ -14,6 +15,7 @@ import { XrcdTable } from './xrcd-table.js';
 export class UverbsDevice {
   readonly name: string;
   readonly number: number;
+  readonly profile: KernelProfile;
   readonly xrcds = new XrcdTable();
   /** What it answers; the same after removal. */
   readonly uapi: Uapi;
@@ -24,7 +26,8 @@ export class UverbsDevice {
   #idle: (() => void) | undefined;
   #unused: (() => void) | undefined;
 
-  constructor(device: IbDevice, number: number) {
+  constructor(device: IbDevice, number: number, profile: KernelProfile) {
+    this.profile = profile;
     this.#ibDevice = device;
     this.number = number;
     this.uapi = new Uapi(device.ops);

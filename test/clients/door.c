@@ -20,7 +20,7 @@
  * RESPONSE_LENGTH was given, also on failure; `overrun`:N is added if the N bytes behind the response (or the data of a
  * read) were written to as well, which nobody may do.
  *
- *   open PATH [rdwr|rdonly|wronly] [nonblock]   {"fd":N}; always O_CLOEXEC
+ *   open PATH [rdwr|rdonly|wronly|path] [nonblock]   {"fd":N}; always O_CLOEXEC; path: O_PATH
  *   close FD                                    {"result":0}
  *   dup FD                                      {"fd":N}
  *   write FD MESSAGE [RESPONSE_LENGTH]          {"result":N,"response":"hex"}
@@ -47,6 +47,8 @@
  *   pid                                         {"pid":N}
  *   setuid UID                                  {"result":0}
  *   sleep MS                                    {"result":0}
+ *   fork                                        {"pid":N}; from now on the child, of that pid, carries out the commands
+ *   exit                                        {"result":STATUS}; the child ends, and its parent goes on
  *   async-COMMAND ...                           {"job":JOB}; starts any command above (async-read, async-ioctl, ...) in
  *                                               a thread of its own; at most 16 unfinished
  *   async-wait [JOB [TIMEOUT_MS]]               waits for JOB, by default the last started, and gives its answer;
@@ -66,6 +68,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -85,6 +88,7 @@ struct job {
 
 static struct job jobs[MAX_JOBS];
 static long last_job = -1;
+static bool is_child;
 static _Thread_local sigjmp_buf fault_return;
 static _Thread_local volatile sig_atomic_t fault_expected, fault_signal;
 
@@ -97,6 +101,8 @@ static bool do_open(struct call *call) {
       flags = (flags & ~O_ACCMODE) | O_RDONLY;
     else if (word_is(call, i, "wronly"))
       flags = (flags & ~O_ACCMODE) | O_WRONLY;
+    else if (word_is(call, i, "path"))
+      flags = O_PATH | O_CLOEXEC;
     else if (word_is(call, i, "nonblock"))
       flags |= O_NONBLOCK;
     else if (!word_is(call, i, "rdwr"))
@@ -393,6 +399,25 @@ static bool do_sleep(struct call *call) {
   return true;
 }
 
+/* The begun answer is in the buffers of both: the child completes it now, the parent after the child's end. */
+static bool do_fork(struct call *call) {
+  int status;
+  pid_t child = fork();
+  if (child == 0) {
+    is_child = true;
+    return do_pid(call);
+  }
+  report(call, "result", child < 0 || waitpid(child, &status, 0) < 0 ? -1 : status);
+  return true;
+}
+
+static bool do_exit(struct call *call) {
+  (void)call;
+  if (is_child)
+    _exit(0);
+  return false;
+}
+
 static bool do_async_wait(struct call *call);
 static bool do_signal_thread(struct call *call);
 
@@ -403,7 +428,7 @@ static const struct command {
   bool (*take_first)(struct call *call);
   bool (*run)(struct call *call);
 } commands[] = {
-    {"open", "PATH [rdwr|rdonly|wronly] [nonblock]", 1, 3, NULL, do_open},
+    {"open", "PATH [rdwr|rdonly|wronly|path] [nonblock]", 1, 3, NULL, do_open},
     {"close", "FD", 1, 1, take_fd, do_close},
     {"dup", "FD", 1, 1, take_fd, do_dup},
     {"write", "FD MESSAGE [RESPONSE_LENGTH]", 2, 3, take_fd, do_write},
@@ -427,6 +452,8 @@ static const struct command {
     {"pid", "", 0, 0, NULL, do_pid},
     {"setuid", "UID", 1, 1, NULL, do_setuid},
     {"sleep", "MS", 1, 1, NULL, do_sleep},
+    {"fork", "", 0, 0, NULL, do_fork},
+    {"exit", "", 0, 0, NULL, do_exit},
     {"async-wait", "[JOB [TIMEOUT_MS]]", 0, 2, NULL, do_async_wait},
     {"signal-thread", "[JOB]", 0, 1, NULL, do_signal_thread},
 };

@@ -30,6 +30,13 @@ export class AsyncEventFile implements FileOperations {
     this.#queue.push(new Uint8Array(record.buffer), counter);
   }
 
+  /** The last event; whether the file ends with it depends on the kernel. */
+  deviceRemoved(): void {
+    const { fatalFirst, closedQueue } = this.#file.profile;
+    if (!fatalFirst) this.push(0n, EventType.DEVICE_FATAL);
+    if (closedQueue.asyncEnds) this.#queue.close(closedQueue);
+  }
+
   dropOf(counter: EventCounter): void {
     this.#queue.dropOf(counter);
   }
@@ -55,6 +62,6 @@ export const asyncEventType: ObjectType<AsyncEventFile> = {
   id: uverbsDefaultObjects.UVERBS_OBJECT_ASYNC_EVENT,
   name: 'async event file',
   destroy(file, reason) {
-    if (reason === RemoveReason.DRIVER_REMOVE) file.push(0n, EventType.DEVICE_FATAL);
+    if (reason === RemoveReason.DRIVER_REMOVE) file.deviceRemoved();
   },
 };

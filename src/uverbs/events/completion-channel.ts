@@ -31,7 +31,7 @@ export class CompletionChannel implements FileOperations {
 
   /** Readers get EIO from now on. */
   close(): void {
-    this.#queue.close();
+    this.#queue.close(this.#file.profile.closedQueue);
   }
 
   read(call: Call, count: number): Uint8Array | Promise<Uint8Array> {

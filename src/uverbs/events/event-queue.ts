@@ -4,15 +4,9 @@
  */
 
 import { constants } from 'node:fs';
-import {
-  type Call,
-  Errno,
-  POLLERR,
-  POLLIN,
-  POLLRDNORM,
-  type PollTable,
-  WaitQueue,
-} from '../../../devfs/index.js';
+import { type Call, Errno, POLLIN, POLLRDNORM, type PollTable, WaitQueue } from '../../../devfs/index.js';
+
+import type { ClosedQueue } from '../profile.js';
 
 /** Events of an object that its client has read: what destroying the object reports. */
 export interface EventCounter {
@@ -28,7 +22,7 @@ export class EventQueue {
   readonly #recordSize: number;
   readonly #wait = new WaitQueue();
   #events: QueuedEvent[] = [];
-  #closed = false;
+  #closed: ClosedQueue | undefined;
 
   constructor(recordSize: number) {
     this.#recordSize = recordSize;
@@ -36,7 +30,7 @@ export class EventQueue {
 
   /** Queues a record of the queue's size; `counter` counts it when it is read. */
   push(record: Uint8Array, counter?: EventCounter): void {
-    if (this.#closed) return;
+    if (this.#closed !== undefined) return;
     this.#events.push({ record, counter });
     this.#wait.wake();
   }
@@ -46,10 +40,10 @@ export class EventQueue {
     this.#events = this.#events.filter((event) => event.counter !== counter);
   }
 
-  /** Drops what is unread; readers get EIO and polls POLLERR from now on. */
-  close(): void {
-    this.#events = [];
-    this.#closed = true;
+  /** Takes no more events; `how` says what readers and polls find from now on. Idempotent. */
+  close(how: ClosedQueue): void {
+    if (!how.keepsEvents) this.#events = [];
+    this.#closed = how;
     this.#wait.wake();
   }
 
@@ -60,8 +54,9 @@ export class EventQueue {
   read(call: Call, count: number): Uint8Array | Promise<Uint8Array> {
     const [event] = this.#events;
     if (event === undefined) {
-      if (this.#closed) throw new Errno('EIO');
-      if ((call.flags & constants.O_NONBLOCK) !== 0) throw new Errno('EAGAIN');
+      const nonblocking = (call.flags & constants.O_NONBLOCK) !== 0;
+      if (this.#closed !== undefined) throw new Errno(nonblocking ? this.#closed.nonblocking : 'EIO');
+      if (nonblocking) throw new Errno('EAGAIN');
       return this.#wait.sleep(call).then(() => this.read(call, count));
     }
     if (count < this.#recordSize) throw new Errno('EINVAL');
@@ -73,6 +68,6 @@ export class EventQueue {
   poll(table: PollTable): number {
     table.add(this.#wait);
     if (this.#events.length > 0) return POLLIN | POLLRDNORM;
-    return this.#closed ? POLLERR : 0;
+    return this.#closed?.pollBits ?? 0;
   }
 }

@@ -35,7 +35,8 @@ export function runIoctl(
   argument: bigint,
   header: Buffer,
 ): number | DescriptorReply {
-  if (command !== RDMA_VERBS_IOCTL) throw new Errno('ENOTTY', `no ioctl 0x${command.toString(16)}`);
+  if (command !== RDMA_VERBS_IOCTL || !file.profile.ioctl)
+    throw new Errno('ENOTTY', `no ioctl 0x${command.toString(16)}`);
   const hdr = ibUverbsIoctlHdr.read(new DataView(header.buffer, header.byteOffset, header.byteLength), 0);
   const bytes = ibUverbsIoctlHdr.size + hdr.numAttrs * ibUverbsAttr.size;
   if (hdr.length > MAX_LENGTH || hdr.length !== bytes) {
