@@ -45,10 +45,10 @@ function init(session: Session, request: Request): Answer {
 
 /** name; answer: entry_out (128). */
 function lookup(session: Session, request: Request): Answer {
-  const { node } = inodeOf(session, request);
-  if (node.kind !== 'directory') throw new Errno('ENOTDIR');
+  const inode = inodeOf(session, request);
+  if (inode.node.kind !== 'directory') throw new Errno('ENOTDIR');
   const name = request.string(0);
-  const found = node.entries.get(name) ?? session.pendingDescriptor(name, request.tid);
+  const found = inode.node.entries.get(name) ?? session.pendingDescriptor(inode, name, request.tid);
   if (found === undefined) throw new Errno('ENOENT');
   writeEntry(session.out, AT, session.inodes.lookup(found));
   return Size.ENTRY_OUT;

@@ -59,7 +59,8 @@ export class Session {
   readonly #native: unknown;
   readonly #handles = new Map<number, Handle>();
   readonly #waiting = new Map<number, Call>();
-  readonly #descriptors = new Map<string, { node: DescriptorNode; tid: number }>();
+  /** Descriptors being installed, by the name under which the client opens them. */
+  readonly #descriptors = new Map<string, { node: DescriptorNode; tid: number; directory?: Inode }>();
   #notifications: Promise<unknown> = Promise.resolve();
   #nextHandle = 1;
   #noMapping: number | undefined;
@@ -204,7 +205,7 @@ export class Session {
       writes: reply.writes,
     };
     installDescriptor(job, (result) => {
-      this.#descriptors.delete(name);
+      this.#dropDescriptorName(name);
       if (result.error !== 0) {
         const { code } = Errno.from(result.error);
         this.log.warn({ tid: call.tid, code }, `no descriptor for the client: ${explain(result)}`);
@@ -215,10 +216,19 @@ export class Session {
     });
   }
 
-  /** The descriptor being installed under this name in the calling thread. */
-  pendingDescriptor(name: string, tid: number): DescriptorNode | undefined {
+  /** The descriptor being installed in the calling thread, which looks it up under this name. */
+  pendingDescriptor(directory: Inode, name: string, tid: number): DescriptorNode | undefined {
     const pending = this.#descriptors.get(name);
-    return pending?.tid === tid ? pending.node : undefined;
+    if (pending?.tid !== tid) return undefined;
+    pending.directory = directory;
+    return pending.node;
+  }
+
+  /** Without this the kernel would remember the name, and with it the node, long after the descriptor is closed. */
+  #dropDescriptorName(name: string): void {
+    const directory = this.#descriptors.get(name)?.directory;
+    this.#descriptors.delete(name);
+    if (directory !== undefined) this.#notify(() => this.#sendInval(directory, name));
   }
 
   interrupt(unique: number): void {
@@ -249,9 +259,15 @@ export class Session {
     const child = this.inodes.remove(node);
     const parent = this.inodes.find(directory);
     if (child === undefined || parent === undefined) return; // nothing that the kernel knows
-    // One after the other: a directory is only deleted when what was in it is. The kernel takes locks here that a
-    // lookup may hold while it waits for us, hence another thread.
-    this.#notifications = this.#notifications.then(() => this.#sendDelete(parent, child, name));
+    this.#notify(() => this.#sendDelete(parent, child, name));
+  }
+
+  /**
+   * Notifications go one after the other, as a directory is only deleted when what was in it is; and in another
+   * thread, because the kernel takes locks that a lookup may hold while it waits for us.
+   */
+  #notify(send: () => Promise<unknown>): void {
+    this.#notifications = this.#notifications.then(() => (this.#closed ? undefined : send()));
   }
 
   #sendInval(parent: Inode, name: string): Promise<unknown> {
@@ -262,7 +278,6 @@ export class Session {
   }
 
   async #sendDelete(parent: Inode, child: Inode, name: string): Promise<void> {
-    if (this.#closed) return;
     const message = notification(Notify.DELETE, 24, name);
     setU64(message.view, 16, parent.nodeid);
     setU64(message.view, 24, child.nodeid);

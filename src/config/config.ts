@@ -3,6 +3,7 @@
  * filled in). Every key stands here once.
  */
 import { z } from 'zod';
+import { LIMIT_RANGES, type Limits, type Range } from '../mlx4/limits.js';
 
 /** IB_UVERBS_NUM_FIXED_MINOR (drivers/infiniband/core/uverbs_main.c). */
 const MAX_DEVICES = 32;
@@ -24,6 +25,28 @@ const nodeGuid = z.unknown().transform((value, context): bigint => {
   context.addIssue('must be a GUID like "0002:c903:00a1:b2c0" or 0x0002c90300a1b2c0');
   return z.NEVER;
 });
+
+/** Of an adapter, by the names of ibv_devinfo ("max_qp"). */
+const limits = z
+  .strictObject(
+    Object.fromEntries(
+      Object.entries(LIMIT_RANGES).map(([name, range]) => [snakeCase(name), limit(range).optional()]),
+    ),
+  )
+  .transform((given) => {
+    const named = Object.keys(LIMIT_RANGES).map((name) => [name, given[snakeCase(name)]]);
+    return Object.fromEntries(named.filter(([, value]) => value !== undefined)) as Partial<Limits>;
+  });
+
+function limit({ lowest, highest, powerOfTwo }: Range): z.ZodType<number> {
+  const range = z.int().min(lowest, `must be at least ${lowest}`).max(highest, `must be at most ${highest}`);
+  if (powerOfTwo !== true) return range;
+  return range.refine((value) => (value & (value - 1)) === 0, 'must be a power of two');
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
 
 const device = z.strictObject({
   name: z
@@ -47,7 +70,7 @@ const device = z.strictObject({
   driver_without_disassociate: z.boolean().default(false),
   kernel_profile: z.enum(['6.12', '4.3'], 'must be "6.12" or "4.3"').default('6.12'),
   link_layer: z.enum(['infiniband', 'ethernet'], 'must be "infiniband" or "ethernet"').default('infiniband'),
-  limits: z.record(z.string(), z.number().int().nonnegative()).default({}),
+  limits: limits.default({}),
 });
 
 export interface DeviceConfig {
@@ -64,7 +87,7 @@ export interface DeviceConfig {
   kernelProfile: '6.12' | '4.3';
   linkLayer: 'infiniband' | 'ethernet';
   /** Capabilities that are to be smaller than the adapter's own, by their name. */
-  limits: Record<string, number>;
+  limits: Partial<Limits>;
 }
 
 function completeDevice(given: z.output<typeof device>, index: number): DeviceConfig {

@@ -102,6 +102,8 @@ export class Simulator {
         boardId: config.boardId,
         pciAddress: config.pci,
         ports: config.ports,
+        linkLayer: config.linkLayer,
+        limits: config.limits,
         withoutDisassociate: config.driverWithoutDisassociate,
       },
       this.#subnet,
@@ -167,11 +169,16 @@ function describePort({ ops }: IbDevice, port: number): PortStatus {
   const attributes = ops.queryPort(port);
   return {
     port,
-    state: portStateText(attributes.state),
-    physState: physStateText(attributes.physState),
+    state: nameOf(portStateText(attributes.state)),
+    physState: nameOf(physStateText(attributes.physState)),
     lid: attributes.lid,
     gid: gidText(ops.queryGid(port, 0)?.gid ?? EMPTY_GID),
     linkLayer: linkLayerText(attributes.linkLayer),
     rate: rateText(attributes.activeWidth, attributes.activeSpeed),
   };
+}
+
+/** Of sysfs's "4: ACTIVE". */
+function nameOf(state: string): string {
+  return state.replace(/^\d+: /, '');
 }

@@ -25,7 +25,7 @@ export interface Limits {
   maxRwqIndirectionTableSize: number;
 }
 
-interface Range {
+export interface Range {
   standard: number;
   lowest: number;
   highest: number;
@@ -33,7 +33,7 @@ interface Range {
 }
 
 /** Highest values are what the adapter's tables, or the fields of its queues, can hold. */
-const RANGES: Record<keyof Limits, Range> = {
+export const LIMIT_RANGES: Readonly<Record<keyof Limits, Range>> = {
   maxQp: { standard: 131000, lowest: 1, highest: 262144 - 520 },
   maxQpWr: { standard: 16351, lowest: 1, highest: 16351 },
   maxSge: { standard: 32, lowest: 1, highest: 32 },
@@ -53,17 +53,17 @@ const RANGES: Record<keyof Limits, Range> = {
   maxRwqIndirectionTableSize: { standard: 128, lowest: 1, highest: 128, powerOfTwo: true },
 };
 
-const NAMES = Object.keys(RANGES) as (keyof Limits)[];
+const NAMES = Object.keys(LIMIT_RANGES) as (keyof Limits)[];
 
 /** Fills in what is not given. Throws an Error that says which number cannot be. */
 export function completeLimits(given: Partial<Limits>): Limits {
-  const limits = Object.fromEntries(NAMES.map((name) => [name, given[name] ?? RANGES[name].standard]));
+  const limits = Object.fromEntries(NAMES.map((name) => [name, given[name] ?? LIMIT_RANGES[name].standard]));
   for (const name of NAMES) assertInRange(name, limits[name] as number);
   return limits as unknown as Limits;
 }
 
 function assertInRange(name: keyof Limits, value: number): void {
-  const { lowest, highest, powerOfTwo } = RANGES[name];
+  const { lowest, highest, powerOfTwo } = LIMIT_RANGES[name];
   const shown = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   if (!Number.isInteger(value) || value < lowest || value > highest) {
     throw new Error(`${shown} must be a whole number from ${lowest} to ${highest}, not ${value}`);

@@ -80,11 +80,10 @@ export class Bundle {
   }
 
   /**
-   * The event file of this open file behind a descriptor of the caller. Throws EINVAL for a negative number, EBADF
-   * for any other file, EIO when the device was removed.
+   * The event file of this open file behind a descriptor of the caller. Throws EBADF for anything else, EIO when the
+   * device was removed.
    */
   eventFile<T extends EventFile>(kind: new (...args: never[]) => T, fd: number): T {
-    if (fd < 0) throw new Errno('EINVAL', `${fd} is no descriptor`);
     const file = this.file.eventFile(descriptorName(this.call.tid, fd));
     if (!(file instanceof kind))
       throw new Errno('EBADF', `descriptor ${fd} is no event file of this kind and context`);

@@ -38,11 +38,7 @@ t.test('stat shows one page and the time it was made', async (t) => {
 t.test('writing', async (t) => {
   t.equal((await toy.shell('echo second > attributes/text && cat attributes/text')).stdout, 'second\n');
   t.equal(toy.text, 'second\n');
-  t.match(
-    (await toy.shell('echo x > attributes/reads')).stderr,
-    /I\/O error|Input\/output error/,
-    'no store',
-  );
+  t.match((await toy.shell('echo x | tee attributes/reads')).stderr, /Input\/output error/, 'no store');
   toy.root.add(
     'picky',
     new Attribute(
@@ -52,8 +48,8 @@ t.test('writing', async (t) => {
       },
     ),
   );
-  t.match((await toy.shell('echo range > picky')).stderr, /Numerical result out of range/);
-  t.match((await toy.shell('echo other > picky')).stderr, /Invalid argument/);
+  t.match((await toy.shell('echo range | tee picky')).stderr, /Numerical result out of range/);
+  t.match((await toy.shell('echo other | tee picky')).stderr, /Invalid argument/);
 });
 
 t.test('an attribute that fails', async (t) => {

@@ -12,10 +12,10 @@ const toy = await Toy.mount(t);
 /** A door with the device open, and an event descriptor of it. */
 async function withDescriptor(t: Parameters<Toy['door']>[0]) {
   const door = await toy.door(t);
-  const device = await door.open(toy.path());
+  const device = await door.open(toy.path('pipe'));
   const made = await door.ask('write', device, `6d04-000000000000-@R`, 8);
   const fd = Number.parseInt(made.response?.slice(0, 2) ?? '', 16);
-  const mailbox = toy.device.mailboxes.at(-1)!;
+  const mailbox = toy.pipe.mailboxes.at(-1)!;
   return { door, device, fd, mailbox };
 }
 
@@ -23,7 +23,7 @@ for (const kind of ['device', 'descriptor'] as const) {
   t.test(`reading from a ${kind}`, async (t) => {
     const { door, device, fd: descriptor } = await withDescriptor(t);
     const fd = kind === 'device' ? device : descriptor;
-    const mailbox = kind === 'device' ? toy.device.file() : toy.device.mailboxes.at(-1)!;
+    const mailbox = kind === 'device' ? toy.pipe.file() : toy.pipe.mailboxes.at(-1)!;
 
     await t.test('waits for data', async (t) => {
       const job = await door.start('read', fd, 100);
@@ -54,7 +54,7 @@ for (const kind of ['device', 'descriptor'] as const) {
 
     await t.test('two readers: each message is for one of them', async (t) => {
       const jobs = [await door.start('read', fd, 100), await door.start('read', fd, 100)];
-      await eventually(() => mailbox.sleepers === 2);
+      t.ok(await eventually(() => mailbox.sleepers === 2));
       mailbox.put('a');
       await eventually(() => mailbox.sleepers === 1);
       mailbox.put('b');
@@ -112,10 +112,10 @@ t.test('an error wakes poll, epoll and the reader', async (t) => {
 t.test('an interrupt that comes before the device waits is not lost', async (t) => {
   const door = await toy.door(t);
   let go = (): void => {};
-  const file = await door.open(toy.path());
-  const original = toy.device.file().read;
+  const file = await door.open(toy.path('pipe'));
+  const original = toy.pipe.file().read;
   // As a handler that first takes a lock.
-  toy.device.file().read = function (call, count) {
+  toy.pipe.file().read = function (call, count) {
     return new Promise<void>((resolve) => (go = resolve)).then(() => original.call(this, call, count));
   };
   const job = await door.start('read', file, 10);

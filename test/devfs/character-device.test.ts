@@ -23,7 +23,7 @@ t.test('owner and mode can be changed, as udev does', async (t) => {
   t.equal((await toy.run('agent-client', 'stat', toy.path(), 'fstat')).stdout, '20640 240 7\n');
   const door = await toy.door(t);
   await door.ask('setuid', 65534);
-  t.strictSame(await door.ask('open', toy.path()), { fd: -1, errno: 'EACCES' });
+  t.strictSame(await door.ask('open', toy.path()), { result: -1, errno: 'EACCES' });
   await toy.shell('chmod 666 toy && chown 0:0 toy');
   t.type(await door.open(toy.path()), 'number');
 });
@@ -34,11 +34,11 @@ t.test('a device that refuses an open', async (t) => {
     throw new Errno('ENXIO');
   };
   const door = await toy.door(t);
-  t.strictSame(await door.ask('open', toy.path()), { fd: -1, errno: 'ENXIO' });
+  t.strictSame(await door.ask('open', toy.path()), { result: -1, errno: 'ENXIO' });
   toy.device.beforeOpen = async () => {
     throw new Errno('ENODEV');
   };
-  t.strictSame(await door.ask('open', toy.path()), { fd: -1, errno: 'ENODEV' });
+  t.strictSame(await door.ask('open', toy.path()), { result: -1, errno: 'ENODEV' });
   toy.device.beforeOpen = () => undefined;
   t.type(await door.open(toy.path()), 'number');
 });

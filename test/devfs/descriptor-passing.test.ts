@@ -27,7 +27,7 @@ t.test('by write, 4 bytes', async (t) => {
   t.match(answer, { result: 16, response: /^..000000aaaaaaaa$/ });
   const made = numberIn(answer);
   t.equal(made, fd + 1, 'the lowest free number');
-  t.equal(toy.device.made.at(-1), made, 'the device is told');
+  t.equal(toy.device.mailboxes.at(-1)!.descriptor, made, 'the device is told');
   t.strictSame(await door.ask('fcntl', made, 'getfd'), { result: FD_CLOEXEC });
   toy.device.mailboxes.at(-1)!.put('event');
   t.strictSame(await door.ask('read', made, 16), { result: 5, data: hex('event') });
@@ -68,7 +68,7 @@ t.test('a number that is taken away by the limit', async (t) => {
   t.equal(fd, 3);
   const answer = await door.ask('write', fd, make(4, '@R'), 4);
   t.strictSame(answer, { result: -1, errno: 'EMFILE', response: 'aaaaaaaa' });
-  t.equal(toy.device.made.at(-1), -24);
+  t.equal(toy.device.mailboxes.at(-1)!.descriptor, -24);
   t.strictSame(await door.ask('write', fd, hex('ex')), { result: 2 }, 'the device file is as before');
 });
 
@@ -76,7 +76,7 @@ t.test('a bad address: EFAULT, and the descriptor is closed again', async (t) =>
   for (const places of [['@U'], ['@O'], ['@B', '@U']]) {
     const { door, fd } = await open(t);
     t.strictSame(await door.ask('write', fd, make(4, ...places)), { result: -1, errno: 'EFAULT' });
-    t.equal(toy.device.made.at(-1), -14);
+    t.equal(toy.device.mailboxes.at(-1)!.descriptor, -14);
     t.ok(await eventually(() => toy.device.mailboxes.at(-1)!.released === 1));
     t.strictSame(await door.ask('fcntl', fd + 1, 'getfd'), { result: -1, errno: 'EBADF' });
   }

@@ -74,7 +74,7 @@ t.test('open descriptors go on until the device says otherwise', async (t) => {
 
   toy.root.remove('other');
   await toy.session.forgotten();
-  t.strictSame(await door.ask('open', toy.path('other')), { fd: -1, errno: 'ENOENT' });
+  t.strictSame(await door.ask('open', toy.path('other')), { result: -1, errno: 'ENOENT' });
   t.strictSame(await door.ask('write', fd, hex('ex')), { result: 2 });
   t.strictSame(await door.ask('read', fd, 16), { result: 1, data: hex('x') });
   t.match(await door.ask('stat', fd), { result: 0 });

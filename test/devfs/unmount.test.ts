@@ -22,7 +22,7 @@ t.test('lazily, from outside: open files go on, and their end is the end', async
   const door = await toy.door(t);
   const fd = await door.open(toy.path());
   await toy.shell('cd / && umount -l "$0"');
-  t.strictSame(await door.ask('open', toy.path()), { fd: -1, errno: 'ENOENT' });
+  t.strictSame(await door.ask('open', toy.path()), { result: -1, errno: 'ENOENT' });
   t.strictSame(await door.ask('write', fd, hex('ex')), { result: 2 });
   t.equal(toy.lost, 0);
   await door.ask('close', fd);
@@ -33,8 +33,8 @@ t.test('lazily, from outside: open files go on, and their end is the end', async
 t.test('by force, from outside: clients get errors', async (t) => {
   const toy = await Toy.mount(t);
   const door = await toy.door(t);
-  const fd = await door.open(toy.path());
-  const file = toy.device.file();
+  const fd = await door.open(toy.path('pipe'));
+  const file = toy.pipe.file();
   const job = await door.start('read', fd, 10);
   await eventually(() => file.sleepers === 1);
   await toy.shell('cd / && umount -f -l "$0"');
@@ -48,13 +48,14 @@ t.test('by force, from outside: clients get errors', async (t) => {
 t.test('close: clients get errors, also those that wait, and the loop is free', async (t) => {
   const toy = await Toy.mount(t);
   const door = await toy.door(t);
+  const pipe = await door.open(toy.path('pipe'));
   const fd = await door.open(toy.path());
   const file = toy.device.file();
   const { map } = await door.ask('mmap', fd, 0, 4096, 'rw', 'shared');
   const made = await door.ask('write', fd, '6d04-000000000000-@R', 4);
   const event = Number.parseInt(made.response!.slice(0, 2), 16);
-  const jobs = [await door.start('read', fd, 10), await door.start('poll', event, 5000)];
-  await eventually(() => file.sleepers === 1);
+  const jobs = [await door.start('read', pipe, 10), await door.start('poll', event, 5000)];
+  await eventually(() => toy.pipe.file().sleepers === 1);
   toy.session.close();
   t.match(await door.wait(jobs[0]!), { result: -1, errno: /ECONNABORTED|ENOTCONN/ });
   t.match(await door.wait(jobs[1]!), { result: 1, revents: 8 });
@@ -77,7 +78,7 @@ t.test('close while an open waits in the device', async (t) => {
   const job = await door.start('open', toy.path());
   t.strictSame(await door.wait(job, 50), { pending: true });
   toy.session.close();
-  t.match(await door.wait(job), { fd: -1, errno: /ECONNABORTED|ENOTCONN/ });
+  t.match(await door.wait(job), { result: -1, errno: /ECONNABORTED|ENOTCONN/ });
   go();
   t.ok(await eventually(() => toy.device.files.size === 0));
   t.equal(toy.session.openHandles, 0);

@@ -18,7 +18,7 @@ t.test('completion queues', async (t) => {
   const client = new MemoryClient();
   t.teardown(() => client.close());
   const { ops, context } = openHca(client.pid, { limits: { maxCq: 3, maxCqe: 100000 } });
-  const arena = new Arena(await client.map('rw', 4096));
+  const arena = new Arena(await client.map('rw', 16384));
   const doorbell = arena.take(4096);
   const create = (cqe: number, buffer: bigint, udata?: BufferUdata, flags = 0): CompletionQueue =>
     ops.createCq(

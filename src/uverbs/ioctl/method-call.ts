@@ -123,7 +123,12 @@ export class MethodCall extends Bundle {
     this.#markValid(given);
   }
 
+  /** Writes a structure as `bytesOut` does; room behind it is zeroed (uverbs_copy_to_struct_or_zero). */
   structOut<T>(id: number, struct: Struct<unknown, T>, value: T): void {
+    const room = this.buffer(id);
+    if (room !== undefined && room.length > struct.size) {
+      this.copyOut(room.address + BigInt(struct.size), new Uint8Array(room.length - struct.size));
+    }
     struct.write(scratchView, 0, value);
     this.bytesOut(id, scratch.subarray(0, struct.size));
   }

@@ -3,7 +3,7 @@
  * where the parts of a command lie. Nothing here needs the device, so it answers the same after removal.
  */
 import { type Call, copyFromUser, type DescriptorReply, Errno } from '../../../devfs/index.js';
-import { ibUverbsWriteCmds } from '../../abi/index.js';
+import { IB_USER_VERBS_CMD_FLAG_EXTENDED, ibUverbsWriteCmds } from '../../abi/index.js';
 import type { UserBuffer } from '../bundle.js';
 import type { UverbsFile } from '../file.js';
 import { ClientUdata } from '../udata.js';
@@ -40,8 +40,9 @@ export function runWrite(file: UverbsFile, call: Call, data: Buffer): number | D
 function isWhole(data: Buffer): boolean {
   if (data.length < HEADER_SIZE) return false;
   if (data.readUInt16LE(4) * 4 === data.length) return true;
-  const whole = HEADER_SIZE + EX_HEADER_SIZE;
-  return data.length >= whole && (data.readUInt16LE(4) + data.readUInt16LE(16)) * 8 === data.length - whole;
+  const body = data.length - HEADER_SIZE - EX_HEADER_SIZE;
+  const isExtended = data.readUInt32LE(0) >= IB_USER_VERBS_CMD_FLAG_EXTENDED;
+  return isExtended && body >= 0 && (data.readUInt16LE(4) + data.readUInt16LE(16)) * 8 === body;
 }
 
 /** The driver reads its structure whole, also beyond the end of a request that is too short for it. */

@@ -62,6 +62,8 @@ export class Mailbox implements FileOperations {
   readonly #messages: Uint8Array[] = [];
   readonly #changed = new WaitQueue();
   released = 0;
+  /** Behind an event descriptor: its number in the client, or the negative errno, once the device knows it. */
+  descriptor: number | undefined;
   /** Reported by poll and by a read of the empty mailbox. */
   broken = false;
 
@@ -177,7 +179,8 @@ export class ToyFile extends Mailbox {
     this.#device.lastMadeIsFinished = false;
     return new DescriptorReply(mailbox, result, writes, (descriptor) => {
       this.#device.lastMadeIsFinished = true;
-      this.#device.made.push(descriptor);
+      mailbox.descriptor = descriptor;
+      this.#device.onFinished();
     });
   }
 }
@@ -186,9 +189,9 @@ export class ToyDevice {
   readonly node: CharacterDevice;
   /** The open files, oldest first. */
   readonly files = new Set<ToyFile>();
-  /** What is behind the event descriptors made so far, and with what outcome each was made. */
+  /** What is behind the event descriptors made so far. */
   readonly mailboxes: Mailbox[] = [];
-  readonly made: number[] = [];
+  onFinished = (): void => {};
   lastMadeIsFinished = true;
   writes = 0;
   /** Where the writes `wait` wait. */
@@ -196,12 +199,13 @@ export class ToyDevice {
   /** Set by a test to delay or refuse opens. */
   beforeOpen: (call: Call) => Result<void> = () => undefined;
 
-  constructor() {
+  /** `mappable`: whether it has pages; a device without them may keep some of a client's threads waiting. */
+  constructor({ mappable = true } = {}) {
     this.node = new CharacterDevice({
       major: MAJOR,
-      minor: MINOR,
+      minor: mappable ? MINOR : MINOR + 1,
       mode: 0o666,
-      mappableBytes: PAGES * 4096,
+      mappableBytes: mappable ? PAGES * 4096 : 0,
       open: (request) => this.#open(request),
     });
   }

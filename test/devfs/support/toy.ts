@@ -3,7 +3,7 @@
  * touch the mount synchronously: it would wait for itself. Clients are child processes.
  */
 import { spawn } from 'node:child_process';
-import { accessSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { accessSync, chmodSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -18,10 +18,12 @@ export interface LogEntry {
 }
 
 /**
- * The tree: `toy` (the device), `link` to it, `attributes/{reads,text,broken}` and `folder/` (empty).
+ * The tree: `toy` (a device with pages), `pipe` (one without), `link` to `toy`, `attributes/{reads,text,broken}` and
+ * `folder/` (empty).
  */
 export class Toy {
   readonly device = new ToyDevice();
+  readonly pipe = new ToyDevice({ mappable: false });
   readonly root = new Directory();
   /** How often `attributes/reads` was computed; the content of `attributes/text`. */
   reads = 0;
@@ -40,6 +42,7 @@ export class Toy {
     mkdirSync(this.mountpoint);
     mkdirSync(this.#programs);
     this.root.add('toy', this.device.node);
+    this.root.add('pipe', this.pipe.node);
     this.root.add('link', new Symlink('toy'));
     this.root.add('folder', new Directory());
     const attributes = this.root.directory('attributes');
@@ -80,6 +83,7 @@ export class Toy {
   static async mount(t: Test): Promise<Toy> {
     requireFuse(t);
     const folder = mkdtempSync(join(tmpdir(), 'devfs-toy-'));
+    chmodSync(folder, 0o755); // for clients that are not root
     const removeFolder = guard(folder);
     let toy: Toy | undefined;
     t.teardown(async () => {

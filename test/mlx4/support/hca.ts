@@ -91,7 +91,13 @@ export interface QpMemory {
 }
 
 /** mlx4_ib_create_qp. */
-export function qpInput({ buffer, doorbell, logEntries = 6, logStride = 6, inlineReceive = 0 }: QpMemory) {
+export function qpInput({
+  buffer,
+  doorbell,
+  logEntries = 6,
+  logStride = 6,
+  inlineReceive = 0,
+}: QpMemory): Uint8Array {
   const bytes = new Uint8Array(24);
   bytes.set(addresses(buffer, doorbell));
   const view = new DataView(bytes.buffer);

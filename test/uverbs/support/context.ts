@@ -1,16 +1,7 @@
 /** A client's context and its first objects, made as libibverbs does. */
 import * as abi from '../../../src/abi/index.js';
 import { type Answer, outcome, succeeded, type UverbsDoor } from './door.js';
-import {
-  attr,
-  attributesIn,
-  type Command,
-  type Ioctl,
-  ioctlMessage,
-  legacy,
-  parse,
-  u64,
-} from './messages.js';
+import { attr, attributesIn, type Command, type Ioctl, ioctlMessage, legacy, parse } from './messages.js';
 
 const Cmd = abi.ibUverbsWriteCmds;
 const Obj = abi.uverbsDefaultObjects;

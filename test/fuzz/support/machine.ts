@@ -1,0 +1,137 @@
+/**
+ * A device and its open files without a kernel between them and their client: commands go straight to the handlers of
+ * the two doors, and what the client agent would do is done here.
+ */
+import { constants } from 'node:fs';
+import { Call, type DescriptorReply, Errno, type FileOperations, SharedPages } from '../../../devfs/index.js';
+import { ibUverbsIoctlHdr, RDMA_VERBS_IOCTL } from '../../../src/abi/index.js';
+import type { CutOff } from '../../../src/core/core.js';
+import { Subnet } from '../../../src/fabric/subnet.js';
+import { createMlx4Device, type Mlx4Options } from '../../../src/mlx4/device.js';
+import { NumberSpace } from '../../../src/mlx4/number-space.js';
+import type { UverbsFile } from '../../../src/uverbs/file.js';
+import { profiles } from '../../../src/uverbs/profile.js';
+import { UverbsDevice } from '../../../src/uverbs/uverbs-device.js';
+import { pinnedPagesOf } from '../../../devfs/index.js';
+import { type ClientMemory, DESCRIPTORS, nameOfDescriptor } from './client-memory.js';
+
+/** The name of an errno, or the result. */
+export type Outcome = string | number;
+
+/** All number spaces that have been used, of every device. */
+const numberSpaces = new Set<NumberSpace>();
+const { allocate } = NumberSpace.prototype;
+NumberSpace.prototype.allocate = function (this: NumberSpace, count?: number): number {
+  numberSpaces.add(this);
+  return allocate.call(this, count);
+};
+
+export class Machine {
+  readonly client: ClientMemory;
+  readonly uverbs: UverbsDevice;
+  readonly #call: Call;
+  readonly #detach: () => void;
+  /** Installed descriptors by number; `undefined` for those that are free. */
+  readonly #descriptors: (FileOperations | undefined)[] = Array.from({ length: DESCRIPTORS }, () => undefined);
+
+  constructor(client: ClientMemory, options: Partial<Mlx4Options> = {}) {
+    this.client = client;
+    this.#call = new Call(client.pid, 0, 0, constants.O_RDWR);
+    const { device, detach } = createMlx4Device(
+      {
+        name: 'mlx4_0',
+        nodeGuid: 0x0002_c903_00a1_b2c0n,
+        firmware: '2.42.5000',
+        boardId: 'MT_1090120019',
+        pciAddress: '1000:03:00.0',
+        ports: 2,
+        withoutDisassociate: false,
+        ...options,
+      },
+      new Subnet(),
+    );
+    device.registered = true;
+    this.#detach = detach;
+    this.uverbs = new UverbsDevice(device, 0, profiles['6.12']);
+  }
+
+  open(): UverbsFile {
+    return this.uverbs.open({ call: this.#call, pages: SharedPages.none });
+  }
+
+  /** Throws what a handler throws beside an Errno. */
+  write(file: UverbsFile, bytes: Buffer): Outcome {
+    return this.#outcome(() => file.write(this.#call, bytes));
+  }
+
+  /** An ioctl whose argument is at `address`; the kernel copies the header, if it can. */
+  ioctl(file: UverbsFile, address: bigint, command = RDMA_VERBS_IOCTL): Outcome {
+    return this.#outcome(() => {
+      const header = this.client.read(address, ibUverbsIoctlHdr.size);
+      return file.ioctl(this.#call, command, address, header);
+    });
+  }
+
+  /** Closes a descriptor that was installed. */
+  close(descriptor: number): void {
+    const index = descriptor - this.client.firstDescriptor;
+    this.#descriptors[index]?.release?.();
+    this.#descriptors[index] = undefined;
+  }
+
+  /** Descriptors of open event files. */
+  get descriptors(): number[] {
+    return [...this.#descriptors.keys()]
+      .filter((index) => this.#descriptors[index] !== undefined)
+      .map((index) => this.client.firstDescriptor + index);
+  }
+
+  /** Removes the device. Nothing is under way, so it is done when this returns. */
+  unplug(): CutOff {
+    const cutOff: CutOff = { contexts: [] };
+    void this.uverbs.remove(cutOff);
+    this.#detach();
+    return cutOff;
+  }
+
+  /** What is left although every file is closed; '' when nothing is. */
+  leaks(): string {
+    const numbers = [...numberSpaces].reduce((sum, space) => sum + space.inUse, 0);
+    numberSpaces.clear();
+    const pages = pinnedPagesOf(this.client.pid);
+    const resources = this.uverbs.resources().length;
+    const shared = this.uverbs.xrcds.size;
+    if (numbers === 0 && pages === 0n && resources === 0 && shared === 0) return '';
+    return `${numbers} numbers, ${pages} pinned pages, ${resources} resources, ${shared} shared XRC domains`;
+  }
+
+  #outcome(call: () => number | DescriptorReply): Outcome {
+    try {
+      const result = call();
+      return typeof result === 'number' ? result : this.#install(result);
+    } catch (error) {
+      if (error instanceof Errno) return error.code;
+      throw error;
+    }
+  }
+
+  /** What the client agent does, and how it fails. */
+  #install({ file, result, writes, finished }: DescriptorReply): Outcome {
+    const index = this.#descriptors.indexOf(undefined);
+    if (index < 0) return this.#refuse('EMFILE', finished);
+    const descriptor = this.client.firstDescriptor + index;
+    for (const { address, width } of writes) {
+      const number = Buffer.alloc(width);
+      number.writeUInt32LE(descriptor);
+      if (!this.client.write(address, number)) return this.#refuse('EFAULT', finished);
+    }
+    this.#descriptors[index] = file;
+    finished(descriptor, nameOfDescriptor(index));
+    return result;
+  }
+
+  #refuse(code: 'EMFILE' | 'EFAULT', finished: DescriptorReply['finished']): Outcome {
+    finished(-new Errno(code).errno, '');
+    return code;
+  }
+}
