@@ -16,7 +16,10 @@ export class DescriptorReply {
   readonly result: number;
   /** Where the number goes in the caller's memory, little-endian, zero-extended. */
   readonly writes: { address: bigint; width: 4 | 8 }[];
-  /** Told the descriptor number, or the negative errno that the caller got instead, and the file's `descriptorName`. */
+  /**
+   * Told the descriptor number, or the negative errno that the caller got instead, and the file's `descriptorName`;
+   * the caller goes on when this returns. After an errno `release` of the file is called only if it had been opened.
+   */
   readonly finished: (descriptor: number, name: string) => void;
 
   constructor(

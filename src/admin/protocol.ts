@@ -4,6 +4,8 @@
  * keeps the validator out of what the command has to load.
  */
 import { z } from 'zod';
+import { deviceSchema } from '../config/config.js';
+import { RAISABLE_EVENTS } from './wire.js';
 
 export interface PortStatus {
   port: number;
@@ -17,11 +19,12 @@ export interface PortStatus {
   rate: string;
 }
 
-/** One open file of a device. `objects` counts everything that was made through it. */
+/** One open file of a device. `objects` counts everything that was made through it, `descriptors` what keeps it. */
 export interface ContextStatus {
   pid: number;
   comm: string;
   objects: number;
+  descriptors: number;
 }
 
 export interface DeviceStatus {
@@ -32,6 +35,9 @@ export interface DeviceStatus {
   firmware: string;
   /** "uverbs0"; only while the device is plugged in. */
   uverbs?: string;
+  /** The kernel whose uverbs it shows. */
+  kernelProfile: string;
+  /** Every open file, also those without a context. */
   contexts: ContextStatus[];
   ports: PortStatus[];
 }
@@ -70,8 +76,31 @@ export interface DaemonStatus {
 
 const nothing = z.strictObject({});
 const oneDevice = z.strictObject({ device: z.string() });
+const onePort = oneDevice.extend({ port: z.int() });
+/** With `realisticTiming` it takes the seconds that hardware does. */
+const restart = oneDevice.extend({ realisticTiming: z.boolean().default(false) });
+
+/** Something that happened; see `monitor`. */
+export interface MonitorEntry {
+  /** ISO 8601. */
+  time: string;
+  event: string;
+  device?: string;
+  pid?: number;
+  comm?: string;
+  details?: Record<string, string | number>;
+}
 
 export const methods = {
+  /** The name of the device that was made. */
+  'device.add': { params: deviceSchema, result: z.custom<string>() },
+  'device.delete': { params: oneDevice, result: z.custom<null>() },
+  'device.fatal': { params: restart, result: z.custom<UnplugReport>() },
+  'device.reset': { params: restart, result: z.custom<UnplugReport>() },
+  'port.set': { params: onePort.extend({ state: z.enum(['down', 'active']) }), result: z.custom<null>() },
+  'port.raise': { params: onePort.extend({ event: z.enum(RAISABLE_EVENTS) }), result: z.custom<null>() },
+  /** From now on this connection gets a notification for everything that happens. */
+  monitor: { params: nothing, result: z.custom<null>() },
   'device.list': { params: nothing, result: z.custom<DeviceStatus[]>() },
   'device.plug': { params: oneDevice, result: z.custom<null>() },
   'device.unplug': { params: oneDevice, result: z.custom<UnplugReport>() },
@@ -82,5 +111,8 @@ export const methods = {
 } as const;
 
 export type MethodName = keyof typeof methods;
+/** As a handler gets them. */
 export type Params<M extends MethodName> = z.output<(typeof methods)[M]['params']>;
+/** As a caller gives them. */
+export type Arguments<M extends MethodName> = z.input<(typeof methods)[M]['params']>;
 export type Result<M extends MethodName> = z.output<(typeof methods)[M]['result']>;

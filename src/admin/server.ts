@@ -19,6 +19,7 @@ import {
   type DaemonStatus,
   type DeviceStatus,
   type MethodName,
+  type MonitorEntry,
   methods,
   type Params,
   type ResourceStatus,
@@ -26,7 +27,7 @@ import {
   type UnplugReport,
 } from './protocol.js';
 import { Refusal } from './refusal.js';
-import { MAX_REQUEST, REFUSED } from './wire.js';
+import { MAX_REQUEST, MONITOR_NOTIFICATION, REFUSED } from './wire.js';
 
 /** Far more than there are operators; the socket's clients must not use up the descriptors that devices need. */
 const MAX_CONNECTIONS = 128;
@@ -37,6 +38,14 @@ const MAX_PATH = 107;
 /** What the server gives access to. Whatever cannot be done is a Refusal. */
 export interface AdminBackend {
   devices(): DeviceStatus[];
+  addDevice(device: Params<'device.add'>): Promise<string>;
+  deleteDevice(device: string): Promise<void>;
+  fatal(device: string, realisticTiming: boolean): Promise<UnplugReport>;
+  reset(device: string, realisticTiming: boolean): Promise<UnplugReport>;
+  setLink(device: string, port: number, up: boolean): void;
+  raisePortEvent(device: string, port: number, event: Params<'port.raise'>['event']): void;
+  /** Returns what ends the watch. */
+  watch(listener: (entry: MonitorEntry) => void): () => void;
   plug(device: string): Promise<void>;
   unplug(device: string): Promise<UnplugReport>;
   resources(): ResourceStatus[];
@@ -53,12 +62,37 @@ export interface AdminServerOptions {
   log: Logger;
 }
 
+/** What a method can do with the connection it was called on. */
+interface Connection {
+  /** Sends a notification; a peer that does not read them is cut off. */
+  notify(method: string, params: unknown): void;
+  /** Runs when the connection ends. */
+  onEnd(callback: () => void): void;
+}
+
 type Handler<M extends MethodName> = (
   backend: AdminBackend,
   params: Params<M>,
+  connection: Connection,
 ) => Result<M> | Promise<Result<M>>;
 
 const handlers: { [M in MethodName]: Handler<M> } = {
+  'device.add': (backend, device) => backend.addDevice(device),
+  'device.delete': (backend, { device }) => backend.deleteDevice(device).then(() => null),
+  'device.fatal': (backend, { device, realisticTiming }) => backend.fatal(device, realisticTiming),
+  'device.reset': (backend, { device, realisticTiming }) => backend.reset(device, realisticTiming),
+  'port.set': (backend, { device, port, state }) => {
+    backend.setLink(device, port, state === 'active');
+    return null;
+  },
+  'port.raise': (backend, { device, port, event }) => {
+    backend.raisePortEvent(device, port, event);
+    return null;
+  },
+  monitor: (backend, _params, connection) => {
+    connection.onEnd(backend.watch((entry) => connection.notify(MONITOR_NOTIFICATION, entry)));
+    return null;
+  },
   'device.list': (backend) => backend.devices(),
   'device.plug': (backend, { device }) => backend.plug(device).then(() => null),
   'device.unplug': (backend, { device }) => backend.unplug(device),
@@ -72,20 +106,24 @@ const handlers: { [M in MethodName]: Handler<M> } = {
 };
 
 /** Validates, calls the handler, and turns what it throws into the wire error. */
-function addMethod<M extends MethodName>(rpc: JSONRPCServer, name: M, backend: AdminBackend): void {
-  rpc.addMethod(name, (params: unknown) => {
+function addMethod<M extends MethodName>(
+  rpc: JSONRPCServer<Connection>,
+  name: M,
+  backend: AdminBackend,
+): void {
+  rpc.addMethod(name, (params: unknown, connection: Connection) => {
     const parsed = methods[name].params.safeParse(params ?? {});
     if (!parsed.success) {
       const why = z.prettifyError(parsed.error).replaceAll('\n', ' ');
       throw new JSONRPCErrorException(`params of ${name}: ${why}`, JSONRPCErrorCode.InvalidParams);
     }
-    return handlers[name](backend, parsed.data as Params<M>);
+    return handlers[name](backend, parsed.data as Params<M>, connection);
   });
 }
 
-function createRpc(backend: AdminBackend, log: Logger): JSONRPCServer {
+function createRpc(backend: AdminBackend, log: Logger): JSONRPCServer<Connection> {
   // The library's own listener would print what clients do wrong on the daemon's standard error.
-  const rpc = new JSONRPCServer({ errorListener: () => {} });
+  const rpc = new JSONRPCServer<Connection>({ errorListener: () => {} });
   rpc.mapErrorToJSONRPCErrorResponse = (id, error: unknown) => {
     if (error instanceof Refusal) return createJSONRPCErrorResponse(id, REFUSED, error.message);
     if (error instanceof JSONRPCErrorException)
@@ -99,9 +137,15 @@ function createRpc(backend: AdminBackend, log: Logger): JSONRPCServer {
 }
 
 /** The answer to one line, if it asks for one. */
-async function answer(rpc: JSONRPCServer, line: string): Promise<string | undefined> {
+async function answer(
+  rpc: JSONRPCServer<Connection>,
+  line: string,
+  connection: Connection,
+): Promise<string | undefined> {
   // JSON that is not even an object makes the library throw.
-  const response = await Promise.resolve(rpc.receiveJSON(line)).catch(() => createInvalidRequestResponse({}));
+  const response = await Promise.resolve(rpc.receiveJSON(line, connection)).catch(() =>
+    createInvalidRequestResponse({}),
+  );
   return response === null ? undefined : `${JSON.stringify(response)}\n`;
 }
 
@@ -131,9 +175,23 @@ async function listen(server: Server, path: string, group: number | undefined): 
   chmodSync(path, 0o660);
 }
 
+/** Bytes that a peer may leave unread before it is cut off. */
+const MAX_UNREAD = 4 * 1024 * 1024;
+
+function connectionOf(socket: Socket): Connection {
+  return {
+    notify(method, params) {
+      if (socket.destroyed) return;
+      socket.write(`${JSON.stringify({ jsonrpc: '2.0', method, params })}\n`);
+      if (socket.writableLength > MAX_UNREAD) socket.destroy();
+    },
+    onEnd: (callback) => socket.once('close', callback),
+  };
+}
+
 export class AdminServer {
   readonly #server: Server;
-  readonly #rpc: JSONRPCServer;
+  readonly #rpc: JSONRPCServer<Connection>;
   readonly #log: Logger;
   readonly #connections = new Set<Socket>();
 
@@ -164,9 +222,10 @@ export class AdminServer {
   async #serve(socket: Socket): Promise<void> {
     this.#connections.add(socket);
     const rpc = this.#rpc;
+    const connection = connectionOf(socket);
     const answers = async function* (chunks: AsyncIterable<Buffer>) {
       for await (const line of splitLines(chunks, MAX_REQUEST)) {
-        const text = await answer(rpc, line);
+        const text = await answer(rpc, line, connection);
         if (text !== undefined) yield text;
       }
     };

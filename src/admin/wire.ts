@@ -8,3 +8,16 @@ export const MAX_REQUEST = 1024 * 1024;
 
 /** The longest answer: a device can have thousands of contexts. */
 export const MAX_ANSWER = 64 * 1024 * 1024;
+
+/** The notification in which a monitor gets an entry. */
+export const MONITOR_NOTIFICATION = 'monitor.entry';
+
+/** Events that can be raised on a port, besides those of its link. */
+export const RAISABLE_EVENTS = [
+  'LID_CHANGE',
+  'GID_CHANGE',
+  'PKEY_CHANGE',
+  'SM_CHANGE',
+  'CLIENT_REREGISTER',
+] as const;
+export type RaisableEvent = (typeof RAISABLE_EVENTS)[number];

@@ -48,7 +48,8 @@ function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-const device = z.strictObject({
+/** A device as a file, or the operator at run time, asks for it. */
+export const deviceSchema = z.strictObject({
   name: z
     .string()
     .regex(/^[A-Za-z][A-Za-z0-9_-]{0,62}$/, 'must be a letter and up to 62 letters, digits, "_" or "-"')
@@ -73,6 +74,8 @@ const device = z.strictObject({
   limits: limits.default({}),
 });
 
+export type DeviceRequest = z.output<typeof deviceSchema>;
+
 export interface DeviceConfig {
   name: string;
   /** `dddd:bb:dd.f`. */
@@ -90,7 +93,8 @@ export interface DeviceConfig {
   limits: Partial<Limits>;
 }
 
-function completeDevice(given: z.output<typeof device>, index: number): DeviceConfig {
+/** Fills in what was not given; `index` makes the defaults of several devices differ. */
+function completeDevice(given: z.output<typeof deviceSchema>, index: number): DeviceConfig {
   const bus = (FIRST_PCI_BUS + index).toString(16).padStart(2, '0');
   return {
     name: given.name ?? `mlx4_${index}`,
@@ -123,9 +127,9 @@ function requireUnique(devices: DeviceConfig[], context: z.RefinementCtx): void 
 }
 
 const devices = z
-  .array(device)
+  .array(deviceSchema)
   .max(MAX_DEVICES, `must not be more than ${MAX_DEVICES}`)
-  .default(() => [device.parse({})])
+  .default(() => [deviceSchema.parse({})])
   .transform((given) => given.map(completeDevice))
   .superRefine(requireUnique);
 
@@ -149,3 +153,12 @@ export type Config = z.output<typeof configSchema>;
 
 /** One device, mlx4_0. */
 export const defaultConfig: Config = configSchema.parse({});
+
+/** A device beside others, from which its defaults differ. */
+export function additionalDevice(given: z.output<typeof deviceSchema>, others: DeviceConfig[]): DeviceConfig {
+  for (let index = 0; ; index++) {
+    const made = completeDevice(given, index);
+    const clashes = others.some((other) => Object.values(UNIQUE).some((key) => other[key] === made[key]));
+    if (!clashes || index > MAX_DEVICES) return made;
+  }
+}

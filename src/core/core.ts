@@ -5,10 +5,20 @@ import { Mutex } from 'async-mutex';
 import type { IbDevice } from './device.js';
 import type { DeviceEvent } from './events.js';
 
+/** An open file of a device. */
+export interface Usage {
+  pid: number;
+  comm: string;
+  /** All that was made through it. */
+  objects: number;
+  /** The device file, unless it was closed, and its event files. */
+  descriptors: number;
+}
+
 /** What a removal cut off, for the operator. */
 export interface CutOff {
-  /** One for each open file. `objects` counts all uobjects in it. */
-  contexts: { pid: number; comm: string; objects: number }[];
+  /** One for each context. */
+  contexts: Usage[];
 }
 
 /** A part of the program that follows devices: sysfs, uverbs, the connection manager. */

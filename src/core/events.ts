@@ -25,6 +25,12 @@ export const EventType = {
 } as const;
 export type EventType = (typeof EventType)[keyof typeof EventType];
 
+/** "PORT_ACTIVE" for 9. */
+export function eventName(type: number): string {
+  const found = Object.entries(EventType).find(([, number]) => number === type);
+  return found?.[0] ?? String(type);
+}
+
 /** An event of a whole device or of one port (`port` 0: the device). Events of objects go to the object's file. */
 export interface DeviceEvent {
   readonly device: IbDevice;

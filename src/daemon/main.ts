@@ -6,6 +6,7 @@ import { type AdminBackend, AdminServer } from '../admin/server.js';
 import { version } from '../admin/version.js';
 import { type Config, defaultConfig } from '../config/config.js';
 import { loadConfig } from '../config/load.js';
+import { EventType } from '../core/events.js';
 import { RuntimeDirectory } from './runtime-directory.js';
 import { Simulator } from './simulator.js';
 import { notifySystemd, ReadyLine } from './supervisor.js';
@@ -118,6 +119,9 @@ function describe(simulator: Simulator, mountpoint: string): DaemonStatus {
   };
 }
 
+/** What a ConnectX-3 takes for each half of a restart: resetting the chip, and initialising it. */
+const RESTART_MILLISECONDS = 2000;
+
 async function start(
   options: DaemonOptions,
   log: Logger,
@@ -148,6 +152,13 @@ async function start(
 
   const backend: AdminBackend = {
     devices: () => simulator.devices(),
+    addDevice: (device) => simulator.addDevice(device),
+    deleteDevice: (device) => simulator.deleteDevice(device),
+    fatal: (device, realistic) => simulator.fatal(device, realistic ? RESTART_MILLISECONDS : 0),
+    reset: (device, realistic) => simulator.reset(device, realistic ? RESTART_MILLISECONDS : 0),
+    setLink: (device, port, up) => simulator.setLink(device, port, up),
+    raisePortEvent: (device, port, event) => simulator.raisePortEvent(device, port, EventType[event]),
+    watch: (listener) => simulator.journal.subscribe(listener),
     plug: (device) => simulator.plug(device),
     unplug: (device) => simulator.unplug(device),
     resources: () => simulator.resources(),

@@ -2,14 +2,17 @@
  * The simulated machine: one file system, one subnet, and the configured adapters in their slots. Everything is
  * wired together here; what a part does stands in its own folder.
  */
+import { setTimeout } from 'node:timers/promises';
 import { Directory, type Log, Session } from '../../devfs/index.js';
 import type { DeviceStatus, PortStatus, ResourceStatus, UnplugReport } from '../admin/protocol.js';
 import { Refusal } from '../admin/refusal.js';
-import type { Config, DeviceConfig } from '../config/config.js';
+import { additionalDevice, type Config, type DeviceConfig, type DeviceRequest } from '../config/config.js';
 import { IbCore } from '../core/core.js';
 import type { IbDevice } from '../core/device.js';
-import { Subnet } from '../fabric/subnet.js';
-import { createMlx4Device } from '../mlx4/device.js';
+import { EventType } from '../core/events.js';
+import { Journal } from '../core/journal.js';
+import { type FabricPort, Subnet } from '../fabric/subnet.js';
+import { createMlx4Device, type Mlx4Device, type Mlx4Options } from '../mlx4/device.js';
 import {
   gidText,
   guidText,
@@ -36,7 +39,7 @@ export interface SimulatorOptions {
 /** A configured device; `plugged` while it is in. */
 interface Slot {
   readonly config: DeviceConfig;
-  plugged: { device: IbDevice; detach: () => void } | undefined;
+  plugged: Mlx4Device | undefined;
 }
 
 const EMPTY_GID = new Uint8Array(16);
@@ -46,16 +49,17 @@ export class Simulator {
   readonly #subnet = new Subnet();
   readonly #core: IbCore;
   readonly #uverbs: UverbsClient;
-  readonly #slots: ReadonlyMap<string, Slot>;
+  readonly #slots: Map<string, Slot>;
+  /** What happens, for whoever watches. */
+  readonly journal = new Journal();
 
   private constructor({ mountpoint, clientDirectories, config, log, onLost }: SimulatorOptions) {
     const root = new Directory();
     const sysfs = new Sysfs(root.directory('sys'));
     this.#session = Session.mount({ mountpoint, root, fsname: 'verbsim', clientDirectories, log, onLost });
     const forgotten = (): Promise<void> => this.#session.forgotten();
-    this.#uverbs = new UverbsClient(root.path('dev/infiniband'), sysfs, forgotten, ({ name }) => {
-      return profiles[this.#slot(name).config.kernelProfile];
-    });
+    const profileOf = ({ name }: IbDevice) => profiles[this.#slot(name).config.kernelProfile];
+    this.#uverbs = new UverbsClient(root.path('dev/infiniband'), sysfs, forgotten, profileOf, this.journal);
     this.#core = new IbCore([new SysfsClient(sysfs, forgotten), this.#uverbs]);
     this.#slots = new Map(
       config.devices.map((device): [string, Slot] => [device.name, { config: device, plugged: undefined }]),
@@ -90,24 +94,32 @@ export class Simulator {
     return { openFiles: this.#session.openHandles };
   }
 
+  /** Makes a slot for a device at run time and plugs it; returns its name. */
+  async addDevice(given: DeviceRequest): Promise<string> {
+    const others = [...this.#slots.values()].map((slot) => slot.config);
+    const config = additionalDevice(given, others);
+    if (this.#slots.has(config.name)) throw new Refusal(`there is a device ${config.name} already`);
+    this.#slots.set(config.name, { config, plugged: undefined });
+    try {
+      await this.plug(config.name);
+    } catch (error) {
+      this.#slots.delete(config.name);
+      throw error instanceof Error ? new Refusal(error.message, { cause: error }) : error;
+    }
+    return config.name;
+  }
+
+  /** Unplugs a device, if it is in, and forgets it. */
+  async deleteDevice(name: string): Promise<void> {
+    const slot = this.#slot(name);
+    if (slot.plugged !== undefined) await this.unplug(name);
+    this.#slots.delete(name);
+  }
+
   async plug(name: string): Promise<void> {
     const slot = this.#slot(name);
     if (slot.plugged !== undefined) throw new Refusal(`${name} is plugged in already`);
-    const { config } = slot;
-    const plugged = createMlx4Device(
-      {
-        name,
-        nodeGuid: config.nodeGuid,
-        firmware: config.firmware,
-        boardId: config.boardId,
-        pciAddress: config.pci,
-        ports: config.ports,
-        linkLayer: config.linkLayer,
-        limits: config.limits,
-        withoutDisassociate: config.driverWithoutDisassociate,
-      },
-      this.#subnet,
-    );
+    const plugged = createMlx4Device(mlx4Options(slot.config), this.#subnet);
     slot.plugged = plugged;
     try {
       await this.#core.registerDevice(plugged.device);
@@ -116,24 +128,58 @@ export class Simulator {
       plugged.detach();
       throw error;
     }
+    this.journal.record(() => ({ event: 'plugged', device: name }));
   }
 
+  /** Without `disassociateUcontext` this waits for the device's users, however long. */
   async unplug(name: string): Promise<UnplugReport> {
     const slot = this.#slot(name);
-    if (slot.plugged === undefined) {
-      throw new Refusal(`${name} is not plugged in; "verbsim plug ${name}" plugs it`);
-    }
-    if (!slot.plugged.device.registered) {
-      throw new Refusal(
-        `${name} is being unplugged: that waits until its users, shown by "verbsim dev show", close it`,
-      );
-    }
-    const { device, detach } = slot.plugged;
+    const { device, detach } = this.#plugged(slot);
     const start = performance.now();
+    this.journal.record(() => ({ event: 'being unplugged', device: name }));
     const { contexts } = await this.#core.unregisterDevice(device);
     detach();
     slot.plugged = undefined;
-    return { device: name, contexts, milliseconds: performance.now() - start };
+    const milliseconds = performance.now() - start;
+    this.journal.record(() => ({ event: 'unplugged', device: name, details: { contexts: contexts.length } }));
+    return { device: name, contexts, milliseconds };
+  }
+
+  /**
+   * A fatal error: clients get DEVICE_FATAL from the driver, the firmware is dead; then the driver restarts the
+   * adapter, which is a removal with its own DEVICE_FATAL, and plugs it again.
+   */
+  async fatal(name: string, delayMilliseconds: number): Promise<UnplugReport> {
+    const { device, fail } = this.#plugged(this.#slot(name));
+    fail();
+    this.#core.dispatchEvent({ device, type: EventType.DEVICE_FATAL, port: 0 });
+    this.journal.record(() => ({ event: 'fatal error', device: name }));
+    await setTimeout(delayMilliseconds);
+    return this.reset(name, delayMilliseconds);
+  }
+
+  /** Unplugs and plugs again. */
+  async reset(name: string, delayMilliseconds: number): Promise<UnplugReport> {
+    const report = await this.unplug(name);
+    await setTimeout(delayMilliseconds);
+    await this.plug(name);
+    return report;
+  }
+
+  /** Plugs the cable of a port or pulls it; clients are told if that changes anything. */
+  setLink(name: string, port: number, up: boolean): void {
+    const { device, ports } = this.#plugged(this.#slot(name));
+    const found = portOf(name, ports, port);
+    if (found.linkUp === up) return;
+    found.linkUp = up;
+    this.#core.dispatchEvent({ device, type: up ? EventType.PORT_ACTIVE : EventType.PORT_ERR, port });
+  }
+
+  /** Tells the clients of a device of an event of one of its ports. */
+  raisePortEvent(name: string, port: number, type: EventType): void {
+    const { device, ports } = this.#plugged(this.#slot(name));
+    portOf(name, ports, port);
+    this.#core.dispatchEvent({ device, type, port });
   }
 
   /** Unmounts; clients get ENOTCONN. */
@@ -144,9 +190,22 @@ export class Simulator {
   #slot(name: string): Slot {
     const slot = this.#slots.get(name);
     if (slot === undefined) {
-      throw new Refusal(`there is no device ${name}; configured are ${[...this.#slots.keys()].join(', ')}`);
+      const known = [...this.#slots.keys()].join(', ') || 'none';
+      throw new Refusal(`there is no device ${name}; there are: ${known}`);
     }
     return slot;
+  }
+
+  #plugged({ config: { name }, plugged }: Slot): Mlx4Device {
+    if (plugged === undefined) {
+      throw new Refusal(`${name} is not plugged in; "verbsim plug ${name}" plugs it`);
+    }
+    if (!plugged.device.registered) {
+      throw new Refusal(
+        `${name} is being unplugged: that waits until its users, shown by "verbsim dev show", close it`,
+      );
+    }
+    return plugged;
   }
 
   #describe({ config, plugged }: Slot): DeviceStatus {
@@ -158,11 +217,34 @@ export class Simulator {
       pci: config.pci,
       nodeGuid: guidText(config.nodeGuid),
       firmware: config.firmware,
+      kernelProfile: config.kernelProfile,
       ...(uverbs !== undefined && device?.registered === true && { uverbs: uverbs.name }),
-      contexts: uverbs?.contexts() ?? [],
+      contexts: uverbs?.users() ?? [],
       ports: device?.ports.map((port) => describePort(device, port)) ?? [],
     };
   }
+}
+
+function mlx4Options(config: DeviceConfig): Mlx4Options {
+  const { name, nodeGuid, firmware, boardId, pci, ports, linkLayer, limits, driverWithoutDisassociate } =
+    config;
+  return {
+    name,
+    nodeGuid,
+    firmware,
+    boardId,
+    pciAddress: pci,
+    ports,
+    linkLayer,
+    limits,
+    withoutDisassociate: driverWithoutDisassociate,
+  };
+}
+
+function portOf(name: string, ports: readonly FabricPort[], port: number): FabricPort {
+  const found = ports[port - 1];
+  if (found === undefined) throw new Refusal(`${name} has no port ${port}; it has ${ports.length}`);
+  return found;
 }
 
 function describePort({ ops }: IbDevice, port: number): PortStatus {

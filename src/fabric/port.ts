@@ -6,6 +6,9 @@ export const FULL_MEMBER_DEFAULT_PKEY = 0xffff;
 /** fe80::/64. On Ethernet it is the prefix of link-local addresses. */
 export const LINK_LOCAL_PREFIX = 0xfe80_0000_0000_0000n;
 
+/** What a port without a link shows as its speed. */
+const SPEED_SDR = 1;
+
 export interface FabricPortOptions {
   guid: bigint;
   linkLayer: 'infiniband' | 'ethernet';
@@ -40,6 +43,8 @@ export class FabricPort {
   readonly #address: SubnetAddress | undefined;
   readonly #options: FabricPortOptions;
   readonly #pkeys: Uint16Array;
+  /** Whether the cable carries a signal. */
+  linkUp = true;
 
   constructor(options: FabricPortOptions, address: SubnetAddress | undefined) {
     this.guid = options.guid;
@@ -59,20 +64,27 @@ export class FabricPort {
     const { capabilities, gidTableLength, pkeyTableLength } = this.#options;
     return {
       ...capabilities,
+      ...(!this.linkUp && { activeSpeed: SPEED_SDR }),
       badPkeyCntr: 0,
       qkeyViolCntr: 0,
       gidTblLen: gidTableLength,
       pkeyTblLen: pkeyTableLength,
       lid: this.lid,
       smLid: this.#address?.smLid ?? 0,
-      state: PortState.ACTIVE,
+      state: this.linkUp ? PortState.ACTIVE : PortState.DOWN,
       lmc: 0,
       smSl: 0,
       subnetTimeout: this.#address?.timeout ?? 0,
       initTypeReply: 0,
-      physState: PhysState.LINK_UP,
+      physState: this.#physState,
       linkLayer: this.isEthernet ? LinkLayer.ETHERNET : LinkLayer.INFINIBAND,
     };
+  }
+
+  /** Without a signal an InfiniBand port polls for one; an Ethernet port is shown as disabled (mlx4/main.c). */
+  get #physState(): number {
+    if (this.linkUp) return PhysState.LINK_UP;
+    return this.isEthernet ? PhysState.DISABLED : PhysState.POLLING;
   }
 
   /** The GID at an index of the table, network order; `undefined` if empty. */

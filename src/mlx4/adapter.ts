@@ -43,6 +43,8 @@ export class Adapter {
   /** By MGID in hexadecimal. */
   readonly multicastGroups = new Map<string, MulticastGroup>();
   readonly flows = new Set<Mlx4Flow>();
+  /** After a fatal error the firmware answers no more; what frees things succeeds without it. */
+  failed = false;
 
   constructor(limits: Limits, ports: readonly FabricPort[]) {
     this.limits = limits;

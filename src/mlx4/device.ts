@@ -1,4 +1,5 @@
 /** The mlx4 driver: what it gives to the core, over one simulated adapter. */
+import { Errno } from '../../devfs/errno.js';
 import { GidType } from '../core/attributes.js';
 import { IbDevice } from '../core/device.js';
 import type { DeviceOps, FlowOps, MemoryWindowOps, RssOps, XrcOps } from '../core/device-ops.js';
@@ -39,10 +40,15 @@ export interface Mlx4Options {
   withoutDisassociate: boolean;
 }
 
-/** A device ready to be registered. `detach` pulls its cables when it is unplugged. */
+/** A device ready to be registered. */
 export interface Mlx4Device {
   device: IbDevice;
+  /** By port number less 1. */
+  ports: readonly FabricPort[];
+  /** Pulls its cables, when it is unplugged. */
   detach: () => void;
+  /** A fatal error: from now on the firmware answers nothing but what frees things. */
+  fail: () => void;
 }
 
 /** Throws an Error that says which of the limits cannot be. */
@@ -52,9 +58,10 @@ export function createMlx4Device(options: Mlx4Options, subnet: Subnet): Mlx4Devi
   const ports = Array.from({ length: hca.ports }, (_, i) => subnet.attach(portOptions(hca, i + 1)));
   const portCounters = ports.map(() => newPortCounters());
   const hwCounters = newHwCounters();
+  const adapter = new Adapter(hca.limits, ports);
   const device = new IbDevice({
     name: hca.name,
-    ops: deviceOps(hca, new Adapter(hca.limits, ports)),
+    ops: withFirmware(adapter, deviceOps(hca, adapter)),
     pci: {
       address: hca.pciAddress,
       vendorId: caps.PCI_VENDOR_ID,
@@ -76,7 +83,10 @@ export function createMlx4Device(options: Mlx4Options, subnet: Subnet): Mlx4Devi
   const detach = (): void => {
     for (const port of ports) subnet.detach(port);
   };
-  return { device, detach };
+  const fail = (): void => {
+    adapter.failed = true;
+  };
+  return { device, ports, detach, fail };
 }
 
 type Hca = Mlx4Options & caps.HcaOptions;
@@ -105,7 +115,7 @@ function deviceOps(hca: Hca, adapter: Adapter): DeviceOps {
     queryGid: (port, index) => gidEntry(adapter.port(port), index),
     queryPkey: (port, index) => adapter.port(port).pkey(index),
 
-    allocUcontext,
+    allocUcontext: (device, owner, pages, udata) => allocUcontext(adapter, device, owner, pages, udata),
     deallocUcontext: () => {},
     // The adapter has nothing to stop yet: the mappings of a context stay, and nobody looks at them any more.
     ...(!hca.withoutDisassociate && { disassociateUcontext: () => {} }),
@@ -140,6 +150,36 @@ function deviceOps(hca: Hca, adapter: Adapter): DeviceOps {
     ...(hca.flowSteering && { flows: flowOps(adapter) }),
     ...(adapter.hasEthernetPort && { rss: rssOps(adapter) }),
   };
+}
+
+/** What asks the firmware for something, and fails with EIO once it is dead (mlx4/cmd.c, mlx4_internal_err_ret_value). */
+const FIRMWARE_COMMANDS = [
+  'regUserMr',
+  'reregUserMr',
+  'createCq',
+  'resizeCq',
+  'modifyCq',
+  'createSrq',
+  'modifySrq',
+  'querySrq',
+  'createQp',
+  'modifyQp',
+  'queryQp',
+  'attachMcast',
+] as const satisfies (keyof DeviceOps)[];
+
+/** The same operations, refusing what a dead firmware cannot do. */
+function withFirmware(adapter: Adapter, ops: DeviceOps): DeviceOps {
+  const guarded = FIRMWARE_COMMANDS.map((name) => {
+    const operation = ops[name] as (...args: unknown[]) => unknown;
+    return [name, (...args: unknown[]) => callFirmware(adapter, () => operation(...args))];
+  });
+  return { ...ops, ...Object.fromEntries(guarded) };
+}
+
+function callFirmware<T>(adapter: Adapter, command: () => T): T {
+  if (adapter.failed) throw new Errno('EIO', 'the adapter had a fatal error');
+  return command();
 }
 
 /** The adapter has RoCE v1 only. */

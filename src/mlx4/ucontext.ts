@@ -1,8 +1,10 @@
 /** A client's use of the adapter: its doorbell page, and what is kept for it beside its objects. */
+import { Errno } from '../../devfs/errno.js';
 import { mlx4IbAllocUcontextResp } from '../abi/index.js';
 import type { IbDevice } from '../core/device.js';
 import type { ClientAddressSpace, Ucontext, UserPages } from '../core/objects.js';
 import type { Udata } from '../core/udata.js';
+import type { Adapter } from './adapter.js';
 import * as caps from './capabilities.js';
 import { DoorbellPages } from './doorbell-pages.js';
 import { WqnRanges } from './wqn-ranges.js';
@@ -12,12 +14,15 @@ export interface Mlx4Context extends Ucontext {
   readonly wqnRanges: WqnRanges;
 }
 
+/** Throws EAGAIN while the device is not active: it is going away, or had a fatal error. */
 export function allocUcontext(
+  adapter: Adapter,
   device: IbDevice,
   owner: ClientAddressSpace,
   pages: UserPages,
   udata: Udata,
 ): Mlx4Context {
+  if (adapter.failed || !device.registered) throw new Errno('EAGAIN', `${device.name} is not active`);
   const bytes = new Uint8Array(mlx4IbAllocUcontextResp.size);
   mlx4IbAllocUcontextResp.write(new DataView(bytes.buffer), 0, {
     devCaps: 0,

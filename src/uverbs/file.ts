@@ -9,8 +9,9 @@ import {
   Errno,
   type FileOperations,
 } from '../../devfs/index.js';
+import type { Usage } from '../core/core.js';
 import type { IbDevice } from '../core/device.js';
-import { EventType } from '../core/events.js';
+import { EventType, eventName } from '../core/events.js';
 import type { Ucontext, UserPages } from '../core/objects.js';
 import { AsyncEventFile } from './events/async-event-file.js';
 import type { CompletionChannel } from './events/completion-channel.js';
@@ -47,11 +48,36 @@ export class UverbsFile implements FileOperations {
   }
 
   write(call: Call, data: Buffer): number | DescriptorReply {
-    return runWrite(this, call, data);
+    return this.#recordRefusal('write', () => runWrite(this, call, data));
   }
 
   ioctl(call: Call, command: number, argument: bigint, header: Buffer): number | DescriptorReply {
-    return runIoctl(this, call, command, argument, header);
+    return this.#recordRefusal('ioctl', () => runIoctl(this, call, command, argument, header));
+  }
+
+  #recordRefusal<T>(door: string, run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      if (error instanceof Errno) this.record('refused', { door, code: error.code, why: error.message });
+      throw error;
+    }
+  }
+
+  /** Tells whoever watches what happens to this client. */
+  record(event: string, details?: Record<string, string | number>): void {
+    const { journal, deviceName } = this.#uverbsDevice;
+    const { pid, comm } = this.process;
+    journal.record(() => ({ event, device: deviceName, pid, comm, ...(details && { details }) }));
+  }
+
+  usage(): Usage {
+    return {
+      pid: this.process.pid,
+      comm: this.process.comm,
+      objects: this.uobjects.count,
+      descriptors: this.#eventFiles.size + (this.#closed ? 0 : 1),
+    };
   }
 
   /**
@@ -139,6 +165,7 @@ export class UverbsFile implements FileOperations {
   deviceEvent(type: EventType, port: number): void {
     for (const file of this.#eventFiles.values())
       if (file instanceof AsyncEventFile) file.push(BigInt(port), type);
+    this.record('event', { type: eventName(type), port });
   }
 
   // The end
@@ -146,6 +173,7 @@ export class UverbsFile implements FileOperations {
   /** Cuts the file off from its removed device: objects go, newest first, then the context. */
   disassociate(): void {
     const context = this.#context;
+    if (context !== undefined) this.record('cut off', { objects: this.uobjects.count });
     if (this.profile.fatalFirst && context !== undefined) this.deviceEvent(EventType.DEVICE_FATAL, 0);
     this.uobjects.destroyAll(RemoveReason.DRIVER_REMOVE, true);
     this.#context = undefined;

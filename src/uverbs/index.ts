@@ -3,6 +3,7 @@ import { CharacterDevice, type Directory } from '../../devfs/index.js';
 import type { CutOff, IbClient } from '../core/core.js';
 import type { IbDevice } from '../core/device.js';
 import type { DeviceEvent } from '../core/events.js';
+import type { Journal } from '../core/journal.js';
 import type { Sysfs } from '../sysfs/index.js';
 import type { KernelProfile } from './profile.js';
 import { UverbsDevice } from './uverbs-device.js';
@@ -19,6 +20,7 @@ export class UverbsClient implements IbClient {
   readonly #directory: Directory;
   readonly #sysfs: Sysfs;
   readonly #forgotten: () => Promise<void>;
+  readonly #journal: Journal;
   readonly #profileOf: (device: IbDevice) => KernelProfile;
   readonly #devices = new Map<IbDevice, UverbsDevice>();
   /** In use by a node. */
@@ -34,7 +36,9 @@ export class UverbsClient implements IbClient {
     sysfs: Sysfs,
     forgotten: () => Promise<void>,
     profileOf: (device: IbDevice) => KernelProfile,
+    journal: Journal,
   ) {
+    this.#journal = journal;
     this.#profileOf = profileOf;
     this.#directory = directory;
     this.#sysfs = sysfs;
@@ -51,7 +55,7 @@ export class UverbsClient implements IbClient {
     let number = 0;
     while (this.#numbers.has(number)) number++;
     this.#numbers.add(number);
-    const uverbs = new UverbsDevice(device, number, this.#profileOf(device));
+    const uverbs = new UverbsDevice(device, number, this.#profileOf(device), this.#journal);
     this.#devices.set(device, uverbs);
     this.#sysfs.addVerbsDevice(device, nodeOf(uverbs));
     this.#directory.add(

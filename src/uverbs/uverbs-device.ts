@@ -3,9 +3,10 @@
  * descriptors are open.
  */
 import { Errno, type OpenRequest } from '../../devfs/index.js';
-import type { CutOff } from '../core/core.js';
+import type { CutOff, Usage } from '../core/core.js';
 import type { IbDevice } from '../core/device.js';
 import type { DeviceEvent } from '../core/events.js';
+import { Journal } from '../core/journal.js';
 import { UverbsFile } from './file.js';
 import type { KernelProfile } from './profile.js';
 import { type Resource, resourcesOf } from './resources.js';
@@ -16,6 +17,9 @@ export class UverbsDevice {
   readonly name: string;
   readonly number: number;
   readonly profile: KernelProfile;
+  readonly journal: Journal;
+  /** Name of the IB device, also when that is gone. */
+  readonly deviceName: string;
   readonly xrcds = new XrcdTable();
   /** What it answers; the same after removal. */
   readonly uapi: Uapi;
@@ -26,7 +30,9 @@ export class UverbsDevice {
   #idle: (() => void) | undefined;
   #unused: (() => void) | undefined;
 
-  constructor(device: IbDevice, number: number, profile: KernelProfile) {
+  constructor(device: IbDevice, number: number, profile: KernelProfile, journal = new Journal()) {
+    this.journal = journal;
+    this.deviceName = device.name;
     this.profile = profile;
     this.#ibDevice = device;
     this.number = number;
@@ -39,9 +45,9 @@ export class UverbsDevice {
     return this.#ibDevice;
   }
 
-  /** The contexts that are open, oldest first. */
-  contexts(): CutOff['contexts'] {
-    return [...this.#files].filter((file) => file.hasContext).map(usageOf);
+  /** Who has it open, oldest first. */
+  users(): Usage[] {
+    return [...this.#files].map((file) => file.usage());
   }
 
   resources(): Resource[] {
@@ -54,11 +60,13 @@ export class UverbsDevice {
       throw new Errno(this.#files.size > 0 ? 'EIO' : 'ENXIO', 'the device was removed');
     const file = new UverbsFile(this, call, pages);
     this.#files.add(file);
+    file.record('opened');
     return file;
   }
 
   fileReleased(file: UverbsFile): void {
     this.#files.delete(file);
+    file.record('closed');
     if (this.#files.size === 0) this.#unused?.();
   }
 
@@ -89,12 +97,8 @@ export class UverbsDevice {
     this.#ibDevice = undefined;
     if (this.#running > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
     for (const file of this.#files) {
-      if (file.hasContext) cutOff.contexts.push(usageOf(file));
+      if (file.hasContext) cutOff.contexts.push(file.usage());
       file.disassociate();
     }
   }
-}
-
-function usageOf({ process, uobjects }: UverbsFile): CutOff['contexts'][number] {
-  return { pid: process.pid, comm: process.comm, objects: uobjects.count };
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Test } from 'tap';
+import type { MonitorEntry } from '../../src/admin/protocol.js';
 import { Refusal } from '../../src/admin/refusal.js';
 import { type AdminBackend, AdminServer } from '../../src/admin/server.js';
 
@@ -21,7 +22,7 @@ export const status = {
 
 export const report = {
   device: 'mlx4_0',
-  contexts: [{ pid: 7, comm: 'rping', objects: 12 }],
+  contexts: [{ pid: 7, comm: 'rping', objects: 12, descriptors: 2 }],
   milliseconds: 1.5,
 };
 
@@ -45,6 +46,33 @@ export class FakeBackend implements AdminBackend {
 
   resources() {
     return [];
+  }
+
+  async addDevice({ name = 'mlx4_1' }: { name?: string | undefined }) {
+    return name;
+  }
+
+  async deleteDevice(device: string) {
+    await this.unplug(device);
+  }
+
+  fatal(device: string) {
+    return this.unplug(device);
+  }
+
+  reset(device: string) {
+    return this.unplug(device);
+  }
+
+  setLink() {}
+
+  raisePortEvent() {}
+
+  readonly watchers = new Set<(entry: MonitorEntry) => void>();
+
+  watch(listener: (entry: MonitorEntry) => void) {
+    this.watchers.add(listener);
+    return () => this.watchers.delete(listener);
   }
 
   status() {

@@ -122,6 +122,15 @@ t.test('inotify: a watched node says that it is gone', async (t) => {
   }
 });
 
+t.test(
+  'inotify: a watched directory hears nothing, as the kernel sends IN_DELETE for unlink(2) alone',
+  async (t) => {
+    const directory = plant('watching');
+    await toy.shell('stat watching/*');
+    t.strictSame(await watch(['watching'], () => directory.remove('device')), []);
+  },
+);
+
 t.test('a device whose open waits is removed meanwhile', async (t) => {
   let go = (): void => {};
   const node = new CharacterDevice({

@@ -16,6 +16,7 @@ export class Child {
   readonly stop: () => Promise<void>;
   readonly #name: string;
   readonly #ended: Promise<unknown>;
+  #output = '';
   #complaint = '';
 
   private constructor(cleanup: Cleanup, file: string, args: string[], stdio: StdioOptions) {
@@ -24,7 +25,10 @@ export class Child {
     // In a session of its own: a terminal's signals are for the bench, which then stops its children in order.
     this.process = spawn(file, args, { stdio, detached: true });
     this.#ended = new Promise((resolve) => {
-      this.process.once('close', resolve).once('error', resolve);
+      this.process.once('close', resolve).once('error', (error) => {
+        this.#complaint += error.message;
+        resolve(undefined);
+      });
     });
     this.process.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#complaint += text;
@@ -40,38 +44,43 @@ export class Child {
     return this.process.pid ?? 0;
   }
 
-  /** The lines of a stream. Throws when the stream ends. */
-  lines(stream: Readable): () => Promise<string> {
-    const lines = createInterface(stream)[Symbol.asyncIterator]();
-    return async () => {
-      const { value } = await lines.next();
-      if (value !== undefined) return value;
-      await this.#ended;
-      throw new Error(`${this.#name} ended: ${this.#complaint.trim() || 'it does not say why'}`);
-    };
+  /** The first line of one of its streams. Throws an Error with its own words if it ends before. */
+  async firstLine(stream: Readable): Promise<string> {
+    for await (const line of createInterface(stream)) return line;
+    await this.#ended;
+    throw new Error(`${this.#name} ended: ${this.#words}`);
   }
 
-  /** Waits for the end; the last line of its output, as JSON. Throws unless the exit code is 0. */
-  async result<T>(): Promise<T> {
-    let output = '';
-    this.process.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-    });
+  /** Waits for the end. Throws an Error with its own words unless the exit code is 0. */
+  async success(): Promise<void> {
     const timer = setTimeout(() => this.process.kill('SIGKILL'), CLIENT_MS);
     await this.#ended;
     clearTimeout(timer);
     await this.stop();
-    const line = output.trim().split('\n').at(-1) ?? '';
-    if (this.process.exitCode === 0) return JSON.parse(line) as T;
-    throw new Error(`${this.#name} failed: ${[line, this.#complaint.trim()].filter(Boolean).join('; ')}`);
+    if (this.process.exitCode !== 0) throw new Error(`${this.#name} failed: ${this.#words}`);
+  }
+
+  /** Waits for the end; the last line of its output, as JSON. Throws as `success` does. */
+  async result<T>(): Promise<T> {
+    this.process.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.#output += text;
+    });
+    await this.success();
+    return JSON.parse(this.#output.trim().split('\n').at(-1) ?? '') as T;
+  }
+
+  get #words(): string {
+    return `${this.#output} ${this.#complaint}`.trim() || 'it does not say why';
   }
 
   async #end(): Promise<void> {
-    const { process } = this;
-    if (process.pid === undefined || process.exitCode !== null || process.signalCode !== null) return;
-    const exited = once(process, 'exit');
-    process.kill('SIGTERM');
-    const timer = setTimeout(() => process.kill('SIGKILL'), PATIENCE_MS);
+    const child = this.process;
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const group = -child.pid;
+    const exited = once(child, 'exit');
+    // The compiler has children of its own.
+    process.kill(group, 'SIGTERM');
+    const timer = setTimeout(() => process.kill(group, 'SIGKILL'), PATIENCE_MS);
     await exited;
     clearTimeout(timer);
   }

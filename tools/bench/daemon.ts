@@ -40,7 +40,7 @@ export async function startDaemon(bench: Workbench): Promise<Daemon> {
     ['--runtime-dir', directory, 'daemon', '--while-pid', String(process.pid), '--ready-fd', '3'],
     ['ignore', 'ignore', 'pipe', 'pipe'],
   );
-  const ready = await child.lines(child.process.stdio[3] as Readable)();
+  const ready = await child.firstLine(child.process.stdio[3] as Readable);
   if (ready !== 'ready') throw new Error(`the simulator did not start: ${ready}`);
   const admin = await AdminClient.connect(adminSocket);
   const disconnect = bench.cleanup.add(() => admin.close());

@@ -28,6 +28,6 @@ export async function startFloor(bench: Workbench, responseBytes = 0): Promise<F
     [...memory, mountpoint],
     ['pipe', 'pipe', 'pipe'],
   );
-  await child.lines(child.process.stdout as Readable)();
+  await child.firstLine(child.process.stdout as Readable);
   return { pid: child.pid, device: join(mountpoint, 'device') };
 }

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Argument, Command } from 'commander';
+import { Cleanup } from './cleanup.js';
 import type { Measurement } from './measurement.js';
 import { objectRate } from './object-rate.js';
 import { openClose } from './open-close.js';
@@ -23,11 +24,11 @@ class Interruption extends Error {
 }
 
 /** Rejects with an Interruption. */
-function interruption(bench: Workbench): Promise<never> {
+function interruption(cleanup: Cleanup): Promise<never> {
   return new Promise((_, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.once(signal, () => {
-        bench.cleanup.close();
+        cleanup.close();
         reject(new Interruption(signal));
       });
     }
@@ -55,9 +56,12 @@ async function measure(
 
 /** Returns the exit code. Throws an Error if nothing can be measured, or an Interruption. */
 async function run(wanted: readonly Measurement[], json: string | undefined): Promise<number> {
-  const bench = new Workbench();
+  const cleanup = new Cleanup();
+  const interrupted = interruption(cleanup);
+  const bench = new Workbench(cleanup);
   try {
-    const { rows, unable } = await Promise.race([measure(bench, wanted), interruption(bench)]);
+    await Promise.race([bench.compile(), interrupted]);
+    const { rows, unable } = await Promise.race([measure(bench, wanted), interrupted]);
     console.log(toTable(rows));
     if (json !== undefined) writeFileSync(json, toJson(rows));
     for (const sentence of unable) console.error(`not measured: ${sentence}`);

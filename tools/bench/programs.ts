@@ -1,7 +1,8 @@
 /** The C programs of the bench, compiled from the sources that lie beside this file's and in test/clients. */
-import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Child } from './child.js';
+import type { Cleanup } from './cleanup.js';
 
 /** From dist/tools/bench. */
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -22,12 +23,12 @@ export type ProgramName = keyof typeof SOURCES;
 export type Programs = Readonly<Record<ProgramName, string>>;
 
 /** Compiles all of them into `folder`. Throws an Error with the compiler's words. */
-export function compile(folder: string): Programs {
-  const made = Object.entries(SOURCES).map(([name, source]) => {
+export async function compile(cleanup: Cleanup, folder: string): Promise<Programs> {
+  const made = Object.entries(SOURCES).map(async ([name, source]) => {
     const program = join(folder, name);
     const args = ['-O2', '-pthread', '-o', program, join(ROOT, source), ...(LIBRARIES[name] ?? [])];
-    execFileSync('cc', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    await Child.start(cleanup, 'cc', args, ['ignore', 'ignore', 'pipe']).success();
     return [name, program] as const;
   });
-  return Object.fromEntries(made) as Programs;
+  return Object.fromEntries(await Promise.all(made)) as Programs;
 }

@@ -31,7 +31,7 @@ async function holdAndUnplug(
   const before = await residentBytes(daemon);
   const [file, args] = openMany(bench, daemon, '--hold', String(contexts));
   const holder = Child.start(bench.cleanup, file, args, ['pipe', 'pipe', 'pipe']);
-  await holder.lines(holder.process.stdout as Readable)();
+  await holder.firstLine(holder.process.stdout as Readable);
   const resident = await residentBytes(daemon);
   const report = await daemon.admin.call('device.unplug', { device: DEVICE_NAME });
   if (report.contexts.length !== contexts) {

@@ -1,16 +1,16 @@
 /** What all measurements need: a folder, the compiled programs, and a place to register what must be taken down. */
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
-import { Cleanup } from './cleanup.js';
+import type { Cleanup } from './cleanup.js';
 import { compile, type Programs } from './programs.js';
 
 export class Workbench {
   /** Run when a measurement ends. */
-  readonly cleanup = new Cleanup();
+  readonly cleanup: Cleanup;
   readonly folder: string;
-  readonly programs: Programs;
+  #programs: Programs | undefined;
 
   /** Throws an Error that says what is missing. */
-  constructor() {
+  constructor(cleanup: Cleanup) {
     if (process.getuid?.() !== 0) throw new Error('the bench mounts file systems: run it as root');
     try {
       accessSync('/dev/fuse', constants.R_OK | constants.W_OK);
@@ -19,22 +19,24 @@ export class Workbench {
         cause,
       });
     }
+    this.cleanup = cleanup;
     this.folder = mkdtempSync('/run/verbsim-bench-');
-    try {
-      this.programs = compile(this.folder);
-    } catch (error) {
-      this.#removeFolder();
-      throw error;
-    }
+  }
+
+  /** Throws an Error with the compiler's words. */
+  async compile(): Promise<void> {
+    this.#programs = await compile(this.cleanup, this.folder);
+  }
+
+  /** Paths of the compiled programs. */
+  get programs(): Programs {
+    if (this.#programs === undefined) throw new Error('the programs are not compiled yet');
+    return this.#programs;
   }
 
   async close(): Promise<void> {
     this.cleanup.close();
     await this.cleanup.run();
-    this.#removeFolder();
-  }
-
-  #removeFolder(): void {
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -6,6 +6,12 @@ export interface Options {
   config?: string;
   system?: boolean;
   driverWithoutDisassociate?: boolean;
+  withoutDisassociate?: boolean;
+  profile?: '6.12' | '4.3';
+  linkLayer?: 'infiniband' | 'ethernet';
+  ports?: 1 | 2;
+  realisticTiming?: boolean;
+  timeout?: number;
   readyFd?: number;
   whilePid?: number;
   json?: boolean;
@@ -28,6 +34,7 @@ export interface OptionRow {
   summary: string;
   /** Reads the option's argument; throws commander's InvalidArgumentError. */
   parse?: (text: string) => unknown;
+  choices?: readonly string[];
 }
 
 export interface ArgumentRow {

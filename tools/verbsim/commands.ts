@@ -1,5 +1,6 @@
 /** The commands of verbsim, in the order in which the help shows them. */
 import { InvalidArgumentError } from 'commander';
+import { RAISABLE_EVENTS } from '../../src/admin/wire.js';
 import type { CommandRow, OptionRow } from './command.js';
 import { RESOURCE_TYPES } from './resource-types.js';
 
@@ -24,10 +25,16 @@ const jsonOptions: OptionRow[] = [
   { flags: '-j, --json', summary: 'print JSON' },
   { flags: '-p, --pretty', summary: 'print JSON, indented' },
 ];
+const realisticTimingOption: OptionRow = {
+  flags: '--realistic-timing',
+  summary: 'take the seconds that hardware takes, instead of none',
+};
+const aPort = { name: '<port>', summary: 'device and port number, like "mlx4_0/1"' };
 const aDevice = { name: '<device>', summary: 'its name, as "verbsim dev show" has it' };
 
 export const groups: Record<string, string> = {
-  dev: 'look at devices',
+  dev: 'look at devices, make and break them',
+  port: 'change the ports of devices',
   resource: 'look at what clients have made',
 };
 
@@ -59,6 +66,63 @@ export const commands: readonly CommandRow[] = [
     load: () => import('./commands/dev-show.js'),
   },
   {
+    words: 'dev add',
+    arguments: [{ name: '[device]', summary: 'its name; left out: the next free one' }],
+    summary: 'make another device and plug it in',
+    options: [
+      {
+        flags: '--without-disassociate',
+        summary: 'its driver has no disassociate_ucontext: an unplug waits for its users',
+      },
+      { flags: '--profile <kernel>', summary: 'the kernel it behaves as', choices: ['6.12', '4.3'] },
+      { flags: '--link-layer <layer>', summary: 'of its ports', choices: ['infiniband', 'ethernet'] },
+      { flags: '--ports <number>', summary: 'how many it has, 1 or 2', parse: wholeNumber },
+    ],
+    load: () => import('./commands/dev-add.js'),
+  },
+  {
+    words: 'dev del',
+    arguments: [aDevice],
+    summary: 'unplug a device and forget it',
+    load: () => import('./commands/dev-del.js'),
+  },
+  {
+    words: 'dev fatal',
+    arguments: [aDevice],
+    summary: 'let a device have a fatal error, after which its driver restarts it',
+    options: [realisticTimingOption, ...jsonOptions],
+    load: async () => ({ default: (await import('./commands/dev-restart.js')).fatal }),
+  },
+  {
+    words: 'dev reset',
+    arguments: [aDevice],
+    summary: 'unplug a device and plug it in again',
+    options: [realisticTimingOption, ...jsonOptions],
+    load: async () => ({ default: (await import('./commands/dev-restart.js')).reset }),
+  },
+  {
+    words: 'port set',
+    arguments: [
+      aPort,
+      { name: '<what>', summary: 'what to set', choices: ['state'] },
+      { name: '<value>', summary: 'to which value', choices: ['down', 'active'] },
+    ],
+    summary: 'pull or plug the cable of a port',
+    load: async () => ({ default: (await import('./commands/port.js')).set }),
+  },
+  {
+    words: 'port raise',
+    arguments: [aPort, { name: '<event>', summary: 'which event', choices: RAISABLE_EVENTS }],
+    summary: 'tell the clients of a device of an event of one of its ports',
+    load: async () => ({ default: (await import('./commands/port.js')).raise }),
+  },
+  {
+    words: 'monitor',
+    summary: 'show what happens to devices and their clients, as it happens',
+    options: jsonOptions,
+    load: () => import('./commands/monitor.js'),
+  },
+  {
     words: 'resource show',
     arguments: [{ name: '[type]', summary: 'only these', choices: Object.keys(RESOURCE_TYPES) }],
     summary: 'show the objects of all clients, whose they are and what they refer to',
@@ -69,7 +133,14 @@ export const commands: readonly CommandRow[] = [
     words: 'unplug',
     arguments: [aDevice],
     summary: 'pull a device out from under its users, and show whom that hit',
-    options: jsonOptions,
+    options: [
+      {
+        flags: '--timeout <seconds>',
+        summary: 'how long to wait for users that must close it; the unplug goes on without this command',
+        parse: wholeNumber,
+      },
+      ...jsonOptions,
+    ],
     load: () => import('./commands/unplug.js'),
   },
   {

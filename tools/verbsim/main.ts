@@ -9,8 +9,9 @@ import type { ArgumentRow, CommandRow, OptionRow, Options } from './command.js';
 import { commands, groups } from './commands.js';
 import { ExitCode } from './exit-codes.js';
 
-function option({ flags, summary, parse }: OptionRow): Option {
+function option({ flags, summary, parse, choices }: OptionRow): Option {
   const made = new Option(flags, summary);
+  if (choices !== undefined) made.choices(choices);
   return parse === undefined ? made : made.argParser(parse);
 }
 

@@ -77,6 +77,15 @@ export const attribute = {
     max: size,
     zeroTrailing: false,
   }),
+  /** A structure that newer clients may know more of: what this kernel does not know must be zero. */
+  inStruct: (id: number, size: number): PointerIn => ({
+    type: 'ptr-in',
+    id,
+    mandatory: true,
+    min: size,
+    max: size,
+    zeroTrailing: true,
+  }),
   /** At least `min` bytes in. */
   inMin: (id: number, min: number, mandatory: boolean): PointerIn => ({
     type: 'ptr-in',

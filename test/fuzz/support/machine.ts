@@ -3,7 +3,14 @@
  * the two doors, and what the client agent would do is done here.
  */
 import { constants } from 'node:fs';
-import { Call, type DescriptorReply, Errno, type FileOperations, SharedPages } from '../../../devfs/index.js';
+import {
+  Call,
+  type DescriptorReply,
+  Errno,
+  type FileOperations,
+  pinnedPagesOf,
+  SharedPages,
+} from '../../../devfs/index.js';
 import { ibUverbsIoctlHdr, RDMA_VERBS_IOCTL } from '../../../src/abi/index.js';
 import type { CutOff } from '../../../src/core/core.js';
 import { Subnet } from '../../../src/fabric/subnet.js';
@@ -12,13 +19,12 @@ import { NumberSpace } from '../../../src/mlx4/number-space.js';
 import type { UverbsFile } from '../../../src/uverbs/file.js';
 import { profiles } from '../../../src/uverbs/profile.js';
 import { UverbsDevice } from '../../../src/uverbs/uverbs-device.js';
-import { pinnedPagesOf } from '../../../devfs/index.js';
 import { type ClientMemory, DESCRIPTORS, nameOfDescriptor } from './client-memory.js';
 
 /** The name of an errno, or the result. */
 export type Outcome = string | number;
 
-/** All number spaces that have been used, of every device. */
+/** All number spaces that have been used. */
 const numberSpaces = new Set<NumberSpace>();
 const { allocate } = NumberSpace.prototype;
 NumberSpace.prototype.allocate = function (this: NumberSpace, count?: number): number {
@@ -31,11 +37,14 @@ export class Machine {
   readonly uverbs: UverbsDevice;
   readonly #call: Call;
   readonly #detach: () => void;
+  /** Pages that were pinned before. */
+  readonly #pages: bigint;
   /** Installed descriptors by number; `undefined` for those that are free. */
   readonly #descriptors: (FileOperations | undefined)[] = Array.from({ length: DESCRIPTORS }, () => undefined);
 
   constructor(client: ClientMemory, options: Partial<Mlx4Options> = {}) {
     this.client = client;
+    this.#pages = pinnedPagesOf(client.pid);
     this.#call = new Call(client.pid, 0, 0, constants.O_RDWR);
     const { device, detach } = createMlx4Device(
       {
@@ -50,6 +59,7 @@ export class Machine {
       },
       new Subnet(),
     );
+    numberSpaces.clear();
     device.registered = true;
     this.#detach = detach;
     this.uverbs = new UverbsDevice(device, 0, profiles['6.12']);
@@ -79,6 +89,10 @@ export class Machine {
     this.#descriptors[index] = undefined;
   }
 
+  get hasFreeDescriptor(): boolean {
+    return this.#descriptors.includes(undefined);
+  }
+
   /** Descriptors of open event files. */
   get descriptors(): number[] {
     return [...this.#descriptors.keys()]
@@ -97,12 +111,10 @@ export class Machine {
   /** What is left although every file is closed; '' when nothing is. */
   leaks(): string {
     const numbers = [...numberSpaces].reduce((sum, space) => sum + space.inUse, 0);
-    numberSpaces.clear();
-    const pages = pinnedPagesOf(this.client.pid);
+    const pages = pinnedPagesOf(this.client.pid) - this.#pages;
     const resources = this.uverbs.resources().length;
-    const shared = this.uverbs.xrcds.size;
-    if (numbers === 0 && pages === 0n && resources === 0 && shared === 0) return '';
-    return `${numbers} numbers, ${pages} pinned pages, ${resources} resources, ${shared} shared XRC domains`;
+    if (numbers === 0 && pages === 0n && resources === 0) return '';
+    return `${numbers} numbers, ${pages} pinned pages and ${resources} resources are still in use`;
   }
 
   #outcome(call: () => number | DescriptorReply): Outcome {

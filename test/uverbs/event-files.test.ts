@@ -1,0 +1,162 @@
+/** Reading and polling the event files of a context: asynchronous events and completion channels. */
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import * as abi from '../../src/abi/index.js';
+import { EventType } from '../../src/core/events.js';
+import { startDaemon } from '../support/daemon.js';
+import { allocAsyncFile, type Context, CREATE_COMP_CHANNEL, make, openByIoctl } from './support/context.js';
+import { type Answer, outcome, UverbsDoor } from './support/door.js';
+import { parse, zeroes } from './support/messages.js';
+
+const POLLIN = 0x001;
+const POLLERR = 0x008;
+const POLLRDNORM = 0x040;
+const READABLE = POLLIN | POLLRDNORM;
+const RECORD = abi.ibUverbsAsyncEventDesc.size;
+
+interface Client extends Context {
+  door: UverbsDoor;
+  channel: number;
+  /** Queues DEVICE_FATAL on every asynchronous event file, and ends the channels. */
+  unplug(): Promise<void>;
+}
+
+async function openClient(t: Test): Promise<Client> {
+  const daemon = await startDaemon(t);
+  const door = UverbsDoor.start(t);
+  const context = await openByIoctl(door, join(daemon.mountpoint, 'dev', 'infiniband', 'uverbs0'));
+  const channel = await make(door, context.fd, CREATE_COMP_CHANNEL);
+  const unplug = async (): Promise<void> => {
+    const { code, stderr } = await daemon.verbsim('unplug', 'mlx4_0');
+    if (code !== 0) throw new Error(stderr);
+  };
+  return { door, channel, unplug, ...context };
+}
+
+function isFatal(t: Test, { result, data, overrun }: Answer, what: string): void {
+  t.equal(result, RECORD, what);
+  t.same(parse(abi.ibUverbsAsyncEventDesc, data), {
+    element: 0n,
+    eventType: EventType.DEVICE_FATAL,
+    reserved: 0,
+  });
+  t.equal(overrun, undefined);
+}
+
+t.test('one record for each read', async (t) => {
+  const { door, fd, asyncFd, unplug } = await openClient(t);
+  const second = await allocAsyncFile(door, fd);
+  await unplug();
+  isFatal(t, await door.read(asyncFd, 4 * RECORD), 'however large the buffer is');
+  t.equal(outcome(await door.read(asyncFd, RECORD, 'nonblock')), 'EAGAIN');
+  isFatal(t, await door.read(second, RECORD), 'every file of the context gets the event');
+});
+
+t.test('without an event', async (t) => {
+  const { door, asyncFd, channel } = await openClient(t);
+  for (const [name, file] of Object.entries({ asyncFd, channel })) {
+    t.equal(outcome(await door.read(file, RECORD, 'nonblock')), 'EAGAIN', name);
+    t.equal(outcome(await door.read(file, 1, 'nonblock')), 'EAGAIN', `${name}, with a small buffer`);
+    await door.ask('fcntl', file, 'nonblock');
+    t.equal(outcome(await door.read(file, RECORD)), 'EAGAIN', `${name}, O_NONBLOCK set on the descriptor`);
+    await door.ask('fcntl', file, 'block');
+    const job = await door.start('read', file, RECORD);
+    t.ok((await door.wait(job, 100)).pending, `${name}: a read sleeps`);
+    await door.ask('signal-thread', job);
+    t.equal(outcome(await door.wait(job)), 'EINTR', 'until a signal comes');
+  }
+});
+
+t.test('a buffer that is too small', async (t) => {
+  const { door, asyncFd, unplug } = await openClient(t);
+  const job = await door.start('read', asyncFd, RECORD - 1);
+  t.ok((await door.wait(job, 100)).pending, 'is noticed only when there is an event');
+  await unplug();
+  t.equal(outcome(await door.wait(job)), 'EINVAL');
+  t.equal(outcome(await door.read(asyncFd, 8)), 'EINVAL');
+  isFatal(t, await door.read(asyncFd, RECORD), 'the event stays');
+});
+
+t.test('a buffer that cannot be written', async (t) => {
+  const { door, asyncFd, unplug } = await openClient(t);
+  await unplug();
+  for (const place of ['@U', '@O', '@Q']) {
+    t.equal(outcome(await door.ask('read-at', asyncFd, place, RECORD)), 'EFAULT', place);
+  }
+  // A real event file has lost the event; here the kernel refuses the buffer before it asks for one.
+  isFatal(t, await door.read(asyncFd, RECORD), 'the event stays');
+});
+
+t.test('readers that wait', async (t) => {
+  const { door, asyncFd, channel, unplug } = await openClient(t);
+  const readers = [
+    await door.start('read', asyncFd, RECORD),
+    await door.start('read', asyncFd, RECORD),
+  ] as const;
+  const completions = [await door.start('read', channel, 8), await door.start('read', channel, 1)] as const;
+  await unplug();
+  isFatal(t, await door.wait(readers[0]), 'the first gets the event');
+  t.ok((await door.wait(readers[1], 200)).pending, 'the second sleeps on');
+  for (const job of completions) t.equal(outcome(await door.wait(job)), 'EIO', 'a channel ends for all');
+  await door.ask('signal-thread', readers[1]);
+  t.equal(outcome(await door.wait(readers[1])), 'EINTR');
+});
+
+t.test('poll and epoll', async (t) => {
+  const { door, asyncFd, channel, unplug } = await openClient(t);
+  t.equal(await door.poll(asyncFd), 0);
+  t.equal(await door.poll(channel), 0);
+  t.match(await door.ask('epoll', asyncFd, 0), { result: 0 });
+  const watchers: [string, number, number][] = [];
+  for (const how of ['poll', 'epoll']) {
+    watchers.push([`${how} of events`, await door.start(how, asyncFd, 10_000), READABLE]);
+    watchers.push([`${how} of completions`, await door.start(how, channel, 10_000), POLLERR]);
+  }
+  for (const [name, job] of watchers) t.ok((await door.wait(job, 20)).pending, name);
+  await unplug();
+  for (const [name, job, bits] of watchers) t.match(await door.wait(job), { result: 1, revents: bits }, name);
+
+  t.equal(await door.poll(asyncFd), READABLE, 'it stays readable');
+  await door.read(asyncFd, RECORD);
+  t.equal(await door.poll(asyncFd), 0, 'until it is read, and then it is neither in error nor hung up');
+  t.equal(await door.poll(channel), POLLERR);
+  t.match(await door.ask('epoll', channel, 0), { result: 1, revents: POLLERR });
+});
+
+t.test('nobody writes to them', async (t) => {
+  const { door, asyncFd, channel } = await openClient(t);
+  for (const file of [asyncFd, channel]) t.equal(outcome(await door.write(file, zeroes(16))), 'EBADF');
+});
+
+t.test('a duplicate is the same file', async (t) => {
+  const { door, asyncFd, unplug } = await openClient(t);
+  const { fd: duplicate = -1 } = await door.ask('dup', asyncFd);
+  await door.close(asyncFd);
+  await unplug();
+  isFatal(t, await door.read(duplicate, RECORD), 'it outlives the first descriptor');
+});
+
+t.test('they outlive the device file', async (t) => {
+  const { door, fd, asyncFd, channel, unplug } = await openClient(t);
+  const sleeper = await door.start('read', asyncFd, RECORD);
+  const waiter = await door.start('read', channel, 8);
+  t.equal(outcome(await door.close(fd)), 0);
+  t.equal(outcome(await door.wait(waiter)), 'EIO', 'the channel ends');
+  t.equal(await door.poll(channel), POLLERR);
+  t.equal(outcome(await door.read(channel, 8, 'nonblock')), 'EIO');
+  t.ok((await door.wait(sleeper, 100)).pending, 'asynchronous events just do not come');
+  t.equal(await door.poll(asyncFd), 0);
+  await unplug();
+  t.ok((await door.wait(sleeper, 100)).pending, 'no DEVICE_FATAL for a file that was closed');
+  await door.ask('signal-thread', sleeper);
+  t.equal(outcome(await door.wait(sleeper)), 'EINTR');
+});
+
+t.test('one that was closed gets nothing, and disturbs nothing', async (t) => {
+  const { door, fd, asyncFd, channel, unplug } = await openClient(t);
+  const second = await allocAsyncFile(door, fd);
+  for (const file of [asyncFd, channel]) t.equal(outcome(await door.close(file)), 0);
+  await unplug();
+  isFatal(t, await door.read(second, RECORD), 'the others are told');
+  t.equal(outcome(await door.close(fd)), 0);
+});
