@@ -126,6 +126,8 @@ export class CharacterDevice extends NodeBase {
   readonly minor: number;
   /** Bytes that a client can map. If 0, calls that wait do not hold up others of a threaded client (openDevice). */
   readonly mappableBytes: number;
+  /** Whether they can be taken away from the client (SharedPages.revoke), at the price of a descriptor each. */
+  readonly revocablePages: boolean;
   readonly #open: (request: OpenRequest) => Result<FileOperations>;
 
   constructor(options: {
@@ -133,12 +135,14 @@ export class CharacterDevice extends NodeBase {
     minor: number;
     mode: number;
     mappableBytes: number;
+    revocablePages?: boolean;
     open(request: OpenRequest): Result<FileOperations>;
   }) {
     super(options.mode);
     this.major = options.major;
     this.minor = options.minor;
     this.mappableBytes = options.mappableBytes;
+    this.revocablePages = options.revocablePages ?? false;
     this.#open = options.open;
   }
 

@@ -115,7 +115,8 @@ function openOut(fh: number, flags: number, backingId = 0): Payload {
 /**
  * What makes calls on one open file independent of each other: PARALLEL_DIRECT_WRITES keeps writes from taking the
  * inode's lock, STREAM keeps reads and writes of a threaded client from taking the file position's. The kernel does
- * not allow STREAM beside PASSTHROUGH.
+ * not allow STREAM beside PASSTHROUGH. Without PASSTHROUGH a private mapping reads its pages by READ requests: the
+ * daemon must not touch the memory of a client that has mapped such a device (a descriptor's file is empty).
  */
 const MAPPABLE = OpenFlag.DIRECT_IO | OpenFlag.PARALLEL_DIRECT_WRITES | OpenFlag.PASSTHROUGH;
 const UNMAPPABLE = OpenFlag.DIRECT_IO | OpenFlag.PARALLEL_DIRECT_WRITES | OpenFlag.STREAM;
@@ -156,7 +157,7 @@ async function openDevice(
   const { unique, tid } = request;
   const call = request.call(request.u32(0));
   const mappable = device.mappableBytes > 0;
-  const { pages, backingId } = mappable ? session.backing(inode, device.mappableBytes) : NO_PAGES;
+  const { pages, backingId } = mappable ? session.backing(inode, device) : NO_PAGES;
   inode.handles++; // keeps the pages while the open is under way
   let fh: number;
   try {

@@ -12,7 +12,7 @@ import { Errno } from '../errno.js';
 import type { DescriptorReply, FileOperations, Result } from '../file.js';
 import type { Log } from '../log.js';
 import { native } from '../native.js';
-import { DescriptorNode, type Directory, type Node } from '../nodes.js';
+import { type CharacterDevice, DescriptorNode, type Directory, type Node } from '../nodes.js';
 import { SharedPages } from '../shared-pages.js';
 import { Notify, Size } from './constants.js';
 import { FileHandle, type Handle } from './handles.js';
@@ -161,12 +161,13 @@ export class Session {
   dropUnusedBacking(inode: Inode): void {
     if (inode.handles > 0 || inode.backing === undefined) return;
     native.backingClose(this.fd, inode.backing.backingId);
+    inode.backing.pages.close();
     inode.backing = undefined;
   }
 
   /** The pages of a device's inode, made at its first open. */
-  backing(inode: Inode, bytes: number): { pages: SharedPages; backingId: number } {
-    inode.backing ??= SharedPages.create(this.fd, bytes);
+  backing(inode: Inode, device: CharacterDevice): { pages: SharedPages; backingId: number } {
+    inode.backing ??= SharedPages.create(this.fd, device.mappableBytes, device.revocablePages);
     return inode.backing;
   }
 

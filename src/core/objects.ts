@@ -8,6 +8,8 @@ import type { IbDevice } from './device.js';
 /** Pages that the client maps from its descriptor, and the daemon's view of them. */
 export interface UserPages {
   readonly buffer: ArrayBuffer;
+  /** Takes them away: a client that touches them gets SIGBUS. */
+  revoke(): void;
 }
 
 /** A process whose memory the adapter works in. */

@@ -34,6 +34,7 @@ export class UverbsFile implements FileOperations {
   readonly #gid: number;
   /** By the name of their descriptor, oldest first. */
   readonly #eventFiles = new Map<string, EventFile>();
+  #defaultAsyncFile: AsyncEventFile | undefined;
   #context: Ucontext | undefined;
   #closed = false;
 
@@ -141,14 +142,14 @@ export class UverbsFile implements FileOperations {
 
   // Event files
 
-  /** The file that events of this context go to: the first one made. */
+  /** The file that events of this context go to: the first one made, even if it was closed and takes none. */
   get defaultAsyncFile(): AsyncEventFile | undefined {
-    for (const file of this.#eventFiles.values()) if (file instanceof AsyncEventFile) return file;
-    return undefined;
+    return this.#defaultAsyncFile;
   }
 
   addEventFile(name: string, file: EventFile): void {
     this.#eventFiles.set(name, file);
+    if (file instanceof AsyncEventFile) this.#defaultAsyncFile ??= file;
   }
 
   eventFile(name: string | undefined): EventFile | undefined {
@@ -177,6 +178,9 @@ export class UverbsFile implements FileOperations {
     if (this.profile.fatalFirst && context !== undefined) this.deviceEvent(EventType.DEVICE_FATAL, 0);
     this.uobjects.destroyAll(RemoveReason.DRIVER_REMOVE, true);
     this.#context = undefined;
+    // What the client has mapped are no registers any more.
+    if (this.profile.mappings === 'sigbus') this.pages.revoke();
+    else new Uint8Array(this.pages.buffer).fill(0);
     if (context === undefined) return;
     context.device.ops.disassociateUcontext?.(context);
     context.device.ops.deallocUcontext(context);

@@ -65,6 +65,7 @@ export class UverbsClient implements IbClient {
         minor: BASE_MINOR + number,
         mode: 0o666,
         mappableBytes: MAPPABLE_BYTES,
+        revocablePages: uverbs.profile.mappings === 'sigbus',
         open: (request) => uverbs.open(request),
       }),
     );

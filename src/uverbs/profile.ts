@@ -18,6 +18,8 @@ export interface KernelProfile {
   readonly removedBeforeFraming: boolean;
   /** Whether DEVICE_FATAL is queued before the objects of the file go; else it is the last thing that happens. */
   readonly fatalFirst: boolean;
+  /** What a client finds in its mappings after removal: pages that lead nowhere, or SIGBUS. */
+  readonly mappings: 'dummy' | 'sigbus';
   /** How event files end at removal. */
   readonly closedQueue: ClosedQueue;
 }
@@ -44,6 +46,7 @@ export const profiles = {
     unknownHandle: 'ENOENT',
     removedBeforeFraming: false,
     fatalFirst: false,
+    mappings: 'dummy',
     closedQueue: { asyncEnds: false, keepsEvents: false, nonblocking: 'EIO', pollBits: POLLERR },
   },
   '4.3': {
@@ -53,6 +56,7 @@ export const profiles = {
     unknownHandle: 'EINVAL',
     removedBeforeFraming: true,
     fatalFirst: true,
+    mappings: 'sigbus',
     closedQueue: { asyncEnds: true, keepsEvents: true, nonblocking: 'EAGAIN', pollBits: 0 },
   },
 } as const satisfies Record<string, KernelProfile>;

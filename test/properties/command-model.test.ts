@@ -11,6 +11,8 @@ import { DOORS, Divergence, type Door, World } from './world.js';
 const COMMANDS = Number(process.env['VERBSIM_PROPERTY_COMMANDS'] ?? 100_000);
 const LONGEST = 400;
 const RUNS = 50;
+/** For one batch of runs, and for making a failure small. */
+const PATIENCE_MS = 40_000;
 const MAX_GROWTH = 64 * 2 ** 20;
 
 type Move =
@@ -76,7 +78,7 @@ async function compare(t: Test): Promise<void> {
     commands += world.commands;
   });
   for (let seed = Date.now() | 0; commands < COMMANDS; seed++) {
-    const details = fc.check(property, { seed, numRuns: RUNS });
+    const details = fc.check(property, { seed, numRuns: RUNS, interruptAfterTimeLimit: PATIENCE_MS });
     if (details.failed) {
       const { errorInstance: error, counterexamplePath } = details;
       const what = error instanceof Divergence ? error.message : (error as Error).stack;
@@ -90,4 +92,4 @@ async function compare(t: Test): Promise<void> {
   t.ok(growth < MAX_GROWTH, `${commands} commands as the model says; memory grew by ${growth >> 20} MiB`);
 }
 
-test('files, handles, references and QP states behave as the model says', compare);
+test('files, handles, references and QP states behave as the model says', { timeout: 110_000 }, compare);

@@ -39,16 +39,24 @@ export interface Answer {
 /** A difference between the model and the program, and how it came to it. */
 export class Divergence extends Error {}
 
+interface OpenFile {
+  model: ModelFile;
+  open: UverbsFile;
+  /** Which of all opens it was. */
+  age: number;
+}
+
 const RESPONSE_BYTES = 512;
 const FILES = 4;
 
 export class World {
   readonly machine: Machine;
   readonly isEthernet: boolean;
-  readonly files: { model: ModelFile; open: UverbsFile }[];
+  readonly files: OpenFile[];
   readonly model = new Model();
   readonly #log: string[] = [];
   #commands = 0;
+  #opens = 0;
 
   constructor(client: ClientMemory, isEthernet: boolean) {
     this.isEthernet = isEthernet;
@@ -64,8 +72,8 @@ export class World {
     return this.#commands;
   }
 
-  #newFile(): { model: ModelFile; open: UverbsFile } {
-    return { model: new ModelFile(this.model), open: this.machine.open() };
+  #newFile(): OpenFile {
+    return { model: new ModelFile(this.model), open: this.machine.open(), age: this.#opens++ };
   }
 
   /** The handle that a reference stands for. */
@@ -128,7 +136,8 @@ export class World {
   }
 
   compareResources(): void {
-    const expected = this.files.flatMap(({ model }) => [...model.resources()]);
+    const oldestFirst = this.files.toSorted((a, b) => a.age - b.age);
+    const expected = oldestFirst.flatMap(({ model }) => [...model.resources()]);
     const got = this.machine.uverbs
       .resources()
       .filter(({ handle }) => handle >= 0)
@@ -149,8 +158,8 @@ export class World {
     throw new Divergence(`${steps.join('\n')}\n${what}`);
   }
 
-  #file(index: number): { model: ModelFile; open: UverbsFile } {
-    return this.files[index] as { model: ModelFile; open: UverbsFile };
+  #file(index: number): OpenFile {
+    return this.files[index] as OpenFile;
   }
 
   #note(what: string, got: string): void {

@@ -54,6 +54,7 @@ export class AsyncEventFile implements FileOperations {
   }
 
   release(): void {
+    this.#queue.close(this.#file.profile.closedQueue);
     this.#file.eventFileReleased(this, this.#uobject);
   }
 }

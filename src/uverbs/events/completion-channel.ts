@@ -47,6 +47,7 @@ export class CompletionChannel implements FileOperations {
   }
 
   release(): void {
+    this.close();
     this.#file.eventFileReleased(this, this.#uobject);
   }
 }

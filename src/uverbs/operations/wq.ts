@@ -66,6 +66,24 @@ export function makeWq(
   return wq;
 }
 
+/** enum ib_wq_attr_mask. */
+const WqAttr = { STATE: 1, CUR_STATE: 2 } as const;
+/** IB_WQS_ERR, the last state. */
+const LAST_STATE = 2;
+
+/** A state that is not given stays: the current one is the WQ's, the new one is the current one. */
+export function modifyUserWq(
+  bundle: Bundle,
+  { wq }: UserWq,
+  mask: number,
+  given: { state: number; currentState: number; flags: number; flagsMask: number },
+): void {
+  const currentState = (mask & WqAttr.CUR_STATE) !== 0 ? given.currentState : wq.state;
+  const state = (mask & WqAttr.STATE) !== 0 ? given.state : currentState;
+  if (currentState > LAST_STATE || state > LAST_STATE) throw new Errno('EINVAL', 'there is no such state');
+  bundle.device.ops.rss?.modifyWq(wq, mask, { ...given, state, currentState }, bundle.udata);
+}
+
 /** `handles`: what follows the request, u32 each; ENOSPC when there are fewer than the table needs. */
 export function makeIndTable(bundle: Bundle, logSize: number, handles: DataView): Uobject<UserIndTable> {
   if (logSize > IB_USER_VERBS_MAX_LOG_IND_TBL_SIZE) throw new Errno('EINVAL', 'the table is too large');

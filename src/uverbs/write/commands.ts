@@ -14,7 +14,7 @@ import { mwType, newMw } from '../operations/mw.js';
 import { allocPd, pdType } from '../operations/pd.js';
 import { invalidUnlessFound, modifyUserQp, openQp, qpType } from '../operations/qp.js';
 import { makeSrq, srqType } from '../operations/srq.js';
-import { indTableType, makeIndTable, makeWq, wqType } from '../operations/wq.js';
+import { indTableType, makeIndTable, makeWq, modifyUserWq, wqType } from '../operations/wq.js';
 import { openXrcd, xrcdType } from '../operations/xrcd.js';
 import { type Command, extended, legacy, type WriteCommand } from './command.js';
 import { createQpByWrite } from './create-qp.js';
@@ -402,13 +402,8 @@ export const commands: readonly WriteCommand[] = [
     { request: abi.ibUverbsExModifyWq, udata: true, supported: hasRss },
     (command, { attrMask, wqHandle, wqState, currWqState, flags, flagsMask }) => {
       if (attrMask === 0 || attrMask > 7) throw new Errno('EINVAL', `attributes 0x${attrMask.toString(16)}`);
-      const { wq } = command.lookup(wqType, wqHandle);
-      command.device.ops.rss?.modifyWq(
-        wq,
-        attrMask,
-        { state: wqState, currentState: currWqState, flags, flagsMask },
-        command.udata,
-      );
+      const given = { state: wqState, currentState: currWqState, flags, flagsMask };
+      modifyUserWq(command, command.lookup(wqType, wqHandle), attrMask, given);
     },
   ),
   extended(

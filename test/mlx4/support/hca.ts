@@ -69,7 +69,7 @@ export function openHca(pid: number, options: Partial<Mlx4Options> = {}): Hca {
   );
   const { ops } = device;
   const owner = { pid, comm: 'test' };
-  const pages = { buffer: new ArrayBuffer(0) };
+  const pages = { revoke() {}, buffer: new ArrayBuffer(0) };
   const context = ops.allocUcontext(device, owner, pages, new BufferUdata(undefined, 16));
   return { ops, context, pd: ops.allocPd(context, new BufferUdata(undefined, 8)) };
 }

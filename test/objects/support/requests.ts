@@ -2,8 +2,9 @@
  * A good request of every write command that is about objects, and what a test may change about it. Buffers lie in the
  * client's scratch memory; several objects may share them, as no work is posted.
  */
-import * as abi from '../../../src/abi/index.js';
+
 import type { Struct } from '../../../src/abi/index.js';
+import * as abi from '../../../src/abi/index.js';
 import {
   type Command,
   extended,

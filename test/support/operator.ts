@@ -1,0 +1,12 @@
+/** The operator of a test's simulator, over the admin socket; `daemon.verbsim` is the same through the command. */
+import type { Test } from 'tap';
+import { AdminClient } from '../../src/admin/client.js';
+import { runtimePaths } from '../../src/admin/runtime-paths.js';
+import type { Daemon } from './daemon.js';
+
+/** A connection that is closed when the test ends. */
+export async function operate(t: Test, daemon: Daemon): Promise<AdminClient> {
+  const client = await AdminClient.connect(runtimePaths(daemon.runtimeDir).adminSocket);
+  t.teardown(() => client.close());
+  return client;
+}
