@@ -88,17 +88,27 @@ export interface Native {
   /** Whether the process behind the pidfd has not been reaped. */
   pidfdAlive(pidfd: number): boolean;
   /** Calls back once, when the process behind the pidfd has exited. Does not keep the event loop alive. */
-  onProcessExit(pidfd: number, callback: () => void): unknown;
+  onProcessExit(pidfd: number, callback: () => void): (() => void) | number;
   /** Whether thread `tid` belongs to process `tgid` (tgkill with signal 0). */
   isThreadOf(tgid: number, tid: number): boolean;
   /** flock(LOCK_EX | LOCK_NB): 0 or -errno. */
   lockFile(fd: number): number;
   /** Raises RLIMIT_NOFILE to its hard limit (as root: to fs.nr_open) and returns the new soft limit. */
   raiseFileLimit(): number;
+  /** Bytes that process `pid` may lock in memory (RLIMIT_MEMLOCK), Infinity, or -errno. */
+  lockLimit(pid: number): number;
+  /** Whether the thread has the capability with this number in effect; false if it is gone. */
+  hasCapability(tid: number, capability: number): boolean;
+  /**
+   * The mapping of process `pid` at or behind an address (PROCMAP_QUERY, Linux 6.11): 0 with start, end, flags
+   * (1 readable, 2 writable), inode, device major and minor in `out`; -ENOENT: none; -ENOTTY: an older kernel.
+   */
+  nextMapping(pid: number, address: bigint, out: BigUint64Array): number;
   closeFd(fd: number): number;
 
-  // agent.cc: `done` is called in the event loop; the client goes on when it has returned.
+  // agent.cc
   agentPatchStat(job: PatchStatJob, done: (result: AgentResult) => void): void;
+  /** The client goes on when `done` has returned. */
   agentInstallDescriptor(job: InstallDescriptorJob, done: (result: AgentResult) => void): void;
 
   // namespace.cc

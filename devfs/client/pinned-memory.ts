@@ -3,7 +3,7 @@
  * nothing is held in place, but what may be pinned, and how much of it, is decided as there.
  */
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
-import { Errno } from '../errno.js';
+import { Errno, errno } from '../errno.js';
 import { native } from '../native.js';
 import { hasCapability } from './credentials.js';
 
@@ -93,14 +93,10 @@ function charge(pid: number, pages: bigint, writable: boolean): Pinned {
 
 /** Bytes that a process may lock; undefined: any number. */
 function lockLimit(pid: number): bigint | undefined {
-  try {
-    if (hasCapability(pid, 'CAP_IPC_LOCK')) return undefined;
-    const limits = readFileSync(`/proc/${pid}/limits`, 'latin1');
-    const soft = /^Max locked memory\s+(\d+)/m.exec(limits)?.[1];
-    return soft === undefined ? undefined : BigInt(soft);
-  } catch {
-    throw new Errno('EFAULT', `process ${pid} has no memory any more`);
-  }
+  if (hasCapability(pid, 'CAP_IPC_LOCK')) return undefined;
+  const limit = native.lockLimit(pid);
+  if (limit < 0) throw new Errno('EFAULT', `process ${pid} has no memory any more`);
+  return limit === Number.POSITIVE_INFINITY ? undefined : BigInt(limit);
 }
 
 /** Room for as many lines as the kernel gives in one read. */
@@ -108,6 +104,34 @@ const MAPS_CHUNK = 65536;
 
 /** The mappings of a process that lie in [from, to), in ascending order; none if the process is gone. */
 export function mappingsOf(pid: number, from: bigint, to: bigint): Mapping[] {
+  const found: Mapping[] = [];
+  for (let at = from; at < to; ) {
+    const result = native.nextMapping(pid, at, queried);
+    if (result === -errno.ENOTTY) return mappingsByText(pid, from, to);
+    const mapping = result === 0 ? queriedMapping() : undefined;
+    if (mapping === undefined || mapping.start >= to) break;
+    found.push(mapping);
+    at = mapping.end;
+  }
+  return found;
+}
+
+/** What `nextMapping` fills in: start, end, flags, inode, device major and minor. */
+const queried = new BigUint64Array(6);
+
+function queriedMapping(): Mapping {
+  const [start = 0n, end = 0n, flags = 0n, inode, major, minor] = queried;
+  return {
+    start,
+    end,
+    readable: (flags & 1n) !== 0n,
+    writable: (flags & 2n) !== 0n,
+    fileDevice: inode === 0n ? undefined : `${major}:${minor}`,
+  };
+}
+
+/** The same on kernels that cannot be asked for one mapping. */
+function mappingsByText(pid: number, from: bigint, to: bigint): Mapping[] {
   const found: Mapping[] = [];
   const lowest = Number(from);
   for (const line of mapsLines(pid)) {

@@ -11,6 +11,8 @@ export class ClientProcess {
   /** Name of the thread that was seen first, as in /proc/PID/comm. */
   readonly comm: string;
   #pidfd: number;
+  #running = false;
+  #stopWatching: (() => void) | undefined;
 
   private constructor(pid: number, comm: string, pidfd: number) {
     this.pid = pid;
@@ -35,13 +37,27 @@ export class ClientProcess {
     return this.#pidfd >= 0 && native.pidfdAlive(this.#pidfd);
   }
 
-  /** Whether `tid` is one of this process's threads. */
+  /**
+   * Whether `tid` is one of this process's threads. Asked for every command, so the process is watched from the
+   * first time on, instead of being looked at each time.
+   */
   hasThread(tid: number): boolean {
-    return tid === this.pid ? this.alive : native.isThreadOf(this.pid, tid);
+    this.#stopWatching ??= this.#watch();
+    return this.#running && (tid === this.pid || native.isThreadOf(this.pid, tid));
+  }
+
+  #watch(): () => void {
+    this.#running = this.alive;
+    const stop = native.onProcessExit(this.#pidfd, () => {
+      this.#running = false;
+    });
+    return typeof stop === 'function' ? stop : () => {};
   }
 
   /** Gives the pidfd back. Idempotent. */
   close(): void {
+    this.#stopWatching?.();
+    this.#running = false;
     if (this.#pidfd >= 0) native.closeFd(this.#pidfd);
     this.#pidfd = -1;
   }

@@ -26,7 +26,7 @@ const writeToKernel = promisify(write);
 /**
  * How long the session keeps reading after the last request before it goes back to the event loop. A client on another
  * CPU needs 15 to 50 µs for its next request, most of it to wake up; found waiting, the daemon need not be woken too.
- * Measured for a write of 16 bytes on 2 CPUs: 16 µs across CPUs (0: 38 µs, 20: 16 to 19 µs with a longer tail), 8.3 µs
+ * Measured for a write of 16 bytes on 2 CPUs: 16 to 20 µs across CPUs (0: 36 to 60 µs, 20: a longer tail), 8.5 µs
  * on one CPU whatever this is, as the loop yields. More gains nothing.
  */
 const SPIN_MICROSECONDS = 50;

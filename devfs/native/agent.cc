@@ -17,6 +17,7 @@
 
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "addon.h"
@@ -185,8 +186,8 @@ void InstallDescriptor(const InstallDescriptorJob& job, Tracee* tracee, Result* 
   result->descriptor = static_cast<int>(fd);
 }
 
-// Runs on an agent thread. `done` holds the event loop alive until it has been called. The client goes on when `done`
-// has returned, as it may use a new descriptor in its next system call, and the daemon must know it by then.
+// Runs on an agent thread. `done` holds the event loop alive until it has been called. A client with a new descriptor
+// goes on when `done` has returned, as it may use it in its next system call, and the daemon must know it by then.
 template <typename JobType, void (*Run)(const JobType&, Tracee*, Result*)>
 bool RunJob(const JobType& job, Napi::ThreadSafeFunction done) {
   struct Report {
@@ -196,6 +197,7 @@ bool RunJob(const JobType& job, Napi::ThreadSafeFunction done) {
   sem_init(&report.heard, 0, 0);
   Tracee tracee;
   Run(job, &tracee, &report.result);
+  if (std::is_same<JobType, PatchStatJob>::value) tracee.Detach();
   auto tell = [](Napi::Env env, Napi::Function callback, Report* told) {
     if (env != nullptr) {
       Napi::Object object = Napi::Object::New(env);

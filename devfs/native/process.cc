@@ -5,9 +5,13 @@
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
+#include <limits>
+#include <linux/capability.h>
 #include <memory>
 #include <poll.h>
+#include <string>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -168,6 +172,58 @@ Napi::Value RaiseFileLimit(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(limit.rlim_cur));
 }
 
+// prlimit and capget instead of /proc: every registration of memory asks.
+Napi::Value LockLimit(const Napi::CallbackInfo& info) {
+  rlimit limit{};
+  if (prlimit(IntArgument(info, 0), RLIMIT_MEMLOCK, nullptr, &limit) < 0)
+    return Napi::Number::New(info.Env(), -errno);
+  const bool unlimited = limit.rlim_cur == RLIM_INFINITY;
+  return Napi::Number::New(info.Env(), unlimited ? std::numeric_limits<double>::infinity()
+                                                 : static_cast<double>(limit.rlim_cur));
+}
+
+Napi::Value HasCapability(const Napi::CallbackInfo& info) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, IntArgument(info, 0)};
+  __user_cap_data_struct data[2]{};
+  const int bit = IntArgument(info, 1);
+  const bool known = syscall(SYS_capget, &header, data) == 0;
+  return Napi::Boolean::New(info.Env(),
+                            known && (data[bit / 32].effective & (1u << (bit % 32))) != 0);
+}
+
+// struct procmap_query of include/uapi/linux/fs.h since 6.11; the headers of older distributions lack it.
+struct ProcmapQuery {
+  uint64_t size, flags, address;
+  uint64_t start, end, vmaFlags, pageSize, offset, inode;
+  uint32_t deviceMajor, deviceMinor;
+  uint32_t nameSize, buildIdSize;
+  uint64_t nameAddress, buildIdAddress;
+};
+#define QUERY_IOCTL _IOWR('f', 17, ProcmapQuery)
+
+Napi::Value NextMapping(const Napi::CallbackInfo& info) {
+  Napi::BigUint64Array out = info[2].As<Napi::BigUint64Array>();
+  bool lossless = false;
+  ProcmapQuery query{};
+  query.size = sizeof query;
+  query.flags = 0x10;  // the mapping at the address, or the next one
+  query.address = info[1].As<Napi::BigInt>().Uint64Value(&lossless);
+  const std::string path = "/proc/" + std::to_string(IntArgument(info, 0)) + "/maps";
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return Napi::Number::New(info.Env(), -errno);
+  const int result = ioctl(fd, QUERY_IOCTL, &query) < 0 ? -errno : 0;
+  close(fd);
+  if (result == 0) {
+    out[0] = query.start;
+    out[1] = query.end;
+    out[2] = query.vmaFlags;
+    out[3] = query.inode;
+    out[4] = query.deviceMajor;
+    out[5] = query.deviceMinor;
+  }
+  return Napi::Number::New(info.Env(), result);
+}
+
 Napi::Value CloseFd(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), Result(close(IntArgument(info, 0))));
 }
@@ -181,5 +237,8 @@ void InitProcess(Napi::Env env, Napi::Object exports) {
   exports.Set("isThreadOf", Napi::Function::New(env, IsThreadOf, "isThreadOf"));
   exports.Set("lockFile", Napi::Function::New(env, LockFile, "lockFile"));
   exports.Set("raiseFileLimit", Napi::Function::New(env, RaiseFileLimit, "raiseFileLimit"));
+  exports.Set("lockLimit", Napi::Function::New(env, LockLimit, "lockLimit"));
+  exports.Set("hasCapability", Napi::Function::New(env, HasCapability, "hasCapability"));
+  exports.Set("nextMapping", Napi::Function::New(env, NextMapping, "nextMapping"));
   exports.Set("closeFd", Napi::Function::New(env, CloseFd, "closeFd"));
 }

@@ -178,9 +178,18 @@ export function detachMcast(device: IbDevice, qp: QueuePair, membership: Multica
   device.ops.detachMcast(qp, found);
 }
 
-/** Leaves every group, for a file that is being closed. */
+/**
+ * Leaves every group, for a file that is being closed (ib_uverbs_detach_umcast). What the driver says to it is not
+ * asked: two memberships with one GID are one to the adapter, so the second is unknown to it.
+ */
 export function detachAllMcast(device: IbDevice, qp: QueuePair): void {
-  for (const membership of qp.multicast.splice(0)) device.ops.detachMcast(qp, membership);
+  for (const membership of qp.multicast.splice(0)) {
+    try {
+      device.ops.detachMcast(qp, membership);
+    } catch (error) {
+      if (!(error instanceof Errno)) throw error;
+    }
+  }
 }
 
 function findMembership(qp: QueuePair, { gid, lid }: MulticastMembership): MulticastMembership | undefined {

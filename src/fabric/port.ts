@@ -43,8 +43,8 @@ export class FabricPort {
   readonly #address: SubnetAddress | undefined;
   readonly #options: FabricPortOptions;
   readonly #pkeys: Uint16Array;
-  /** Whether the cable carries a signal. */
-  linkUp = true;
+  #linkUp = true;
+  #attributes: PortAttributes | undefined;
 
   constructor(options: FabricPortOptions, address: SubnetAddress | undefined) {
     this.guid = options.guid;
@@ -60,18 +60,34 @@ export class FabricPort {
     return this.#address?.lid ?? 0;
   }
 
+  /** What QUERY_PORT answers. Made anew when something changes, not for each query. */
   attributes(): PortAttributes {
+    this.#attributes ??= this.#describe();
+    return this.#attributes;
+  }
+
+  /** Whether the cable carries a signal. */
+  get linkUp(): boolean {
+    return this.#linkUp;
+  }
+
+  set linkUp(up: boolean) {
+    this.#linkUp = up;
+    this.#attributes = undefined;
+  }
+
+  #describe(): PortAttributes {
     const { capabilities, gidTableLength, pkeyTableLength } = this.#options;
     return {
       ...capabilities,
-      ...(!this.linkUp && { activeSpeed: SPEED_SDR }),
+      ...(!this.#linkUp && { activeSpeed: SPEED_SDR }),
       badPkeyCntr: 0,
       qkeyViolCntr: 0,
       gidTblLen: gidTableLength,
       pkeyTblLen: pkeyTableLength,
       lid: this.lid,
       smLid: this.#address?.smLid ?? 0,
-      state: this.linkUp ? PortState.ACTIVE : PortState.DOWN,
+      state: this.#linkUp ? PortState.ACTIVE : PortState.DOWN,
       lmc: 0,
       smSl: 0,
       subnetTimeout: this.#address?.timeout ?? 0,

@@ -107,7 +107,7 @@ const uhw = (input: Message, outputAt = -1): Attribute[] => [
 
 // Contexts and event files
 
-const getContext = action<{ byMethod: boolean }>(6, { byMethod: fc.boolean() }, ({ world, file }, { byMethod }) => ({
+const getContext = action<{ byMethod: boolean }>(2, { byMethod: fc.boolean() }, ({ world, file }, { byMethod }) => ({
   text: byMethod ? 'GET_CONTEXT without a file' : 'GET_CONTEXT',
   ...(byMethod ? { method: GET_CONTEXT_IOCTL } : { command: GET_CONTEXT }),
   foretell: () => {
@@ -284,13 +284,16 @@ const cqe = fc.oneof(
 );
 const refuseCqe = (entries: number): void => refuseIf(entries < 1 || entries > MAX_CQE, 'EINVAL');
 
-/** A descriptor: none, an event file of some open file, or a number that is no event file. */
-const channel = fc.record({ kind: mostly<'none' | 'known' | 'other'>('known', 'none', 'other'), n: fc.nat(12) });
+/** A descriptor: none, an event file of this or of any open file, or a number that is no event file. */
+const CHANNELS = ['none', 'none', 'own', 'own', 'own', 'any', 'other'] as const;
+const channel = fc.record({ kind: fc.constantFrom(...CHANNELS), n: fc.nat(12) });
+type ChannelValue = typeof channel extends fc.Arbitrary<infer Value> ? Value : never;
 
-function descriptorOf(world: World, { kind, n }: { kind: string; n: number }): number {
-  if (kind === 'none') return -1;
-  const { descriptors } = world.machine;
-  return (kind === 'known' && descriptors[n % Math.max(descriptors.length, 1)]) || 0;
+function descriptorOf({ world, file }: Setting, { kind, n }: ChannelValue): number {
+  if (kind === 'other') return 0;
+  const own = [...file.eventFiles].filter(([, type]) => type === 'channel').map(([descriptor]) => descriptor);
+  const known = { none: [], own, any: world.machine.descriptors }[kind];
+  return known[n % Math.max(known.length, 1)] ?? -1;
 }
 
 function refuseChannel(world: World, file: ModelFile, fd: number): void {
@@ -302,18 +305,18 @@ function refuseChannel(world: World, file: ModelFile, fd: number): void {
 interface CqValues {
   cqe: number;
   compVector: number;
-  channel: { kind: 'none' | 'known' | 'other'; n: number };
+  channel: ChannelValue;
   fault: DriverFault;
   ex: boolean;
 }
 
 const createCq = action<CqValues>(
-  8,
+  9,
   { cqe, compVector: mostly(0, 1, 2, 0xffff_ffff), channel, fault: driverFault, ex: fc.boolean() },
   (setting, values) => {
     const { world, file } = setting;
     const { compVector, fault } = values;
-    const compChannel = descriptorOf(world, values.channel);
+    const compChannel = descriptorOf(setting, values.channel);
     const request = { userHandle: 7n, cqe: values.cqe, compVector, compChannel };
     const driver = { driverIn: driverInput(fault), driverOut: 8 };
     const C = abi.uverbsAttrsCreateCqCmdAttrIds;
@@ -574,7 +577,7 @@ interface QpValues {
 const createQp = action<QpValues>(
   14,
   {
-    type: fc.constantFrom(2, 2, 2, 3, 4, 4, 8, 9, 10, 10, 1, 5, 0xff),
+    type: fc.constantFrom(2, 2, 2, 2, 3, 4, 4, 4, 8, 9, 10, 10, 10, 1, 0xff),
     pd: ref,
     xrcd: ref,
     sendCq: ref,
@@ -631,7 +634,7 @@ const createQp = action<QpValues>(
         : legacy(
             Cmd.IB_USER_VERBS_CMD_CREATE_QP,
             abi.ibUverbsCreateQp,
-            { ...request, driverData: undefined } as never,
+            request,
             { response: abi.ibUverbsCreateQpResp, driverIn },
           ),
       method: ioctlMessage(KINDS.QP, abi.uverbsMethodsQp.UVERBS_METHOD_QP_CREATE, [
@@ -927,7 +930,7 @@ const mcast = action<McastValues>(
     qp: ref,
     attach: mostly(true, false, false, false),
     group: mostly(0, 1, 2, 3, 4),
-    lid: mostly(0xc001, 0xc002, 1, 0xffff),
+    lid: fc.constantFrom(0xc001, 0xc001, 0xc002, 0xc002, 1, 0xffff),
   },
   ({ world, file }, { qp, attach, group, lid }) => {
     const uds = file.ofKind('QP').filter(({ queue }) => queue?.type === 'UD');
@@ -1199,9 +1202,12 @@ const createRssQp = action<{ pd: Ref; table: Ref; tooLong: boolean }>(
 
 // Any object
 
+const anyKind = fc.constantFrom(...(Object.keys(KINDS) as Kind[]));
+
 interface Destroyer {
-  command?: (handle: number) => Command;
-  method: Ioctl | ((handle: number) => Ioctl);
+  command: (handle: number) => Command;
+  method: (handle: number) => Ioctl;
+  responds: boolean;
   ethernetOnly?: true;
 }
 
@@ -1213,7 +1219,7 @@ const destroyMethod =
       attr.handle(0, handle),
     ]);
 
-const DESTROYERS: Record<Kind, Destroyer & { responds: boolean }> = {
+const DESTROYERS: Record<Kind, Destroyer> = {
   PD: {
     command: (pdHandle) => legacy(Cmd.IB_USER_VERBS_CMD_DEALLOC_PD, abi.ibUverbsDeallocPd, { pdHandle }),
     method: destroyMethod('PD', 0, 0),
@@ -1280,24 +1286,23 @@ const DESTROYERS: Record<Kind, Destroyer & { responds: boolean }> = {
   },
 };
 
-const destroy = action<{ kind: Kind; object: Ref }>(
-  22,
-  {
-    kind: fc.constantFrom(...(Object.keys(KINDS) as Kind[])),
-    object: ref,
-  },
-  ({ world, file }, { kind, object }) => {
-    const handle = world.handle(file, kind, object);
+const destroy = action<{ any: boolean; kind: Kind; object: Ref }>(
+  16,
+  { any: mostly(true, false, false, false), kind: anyKind, object: ref },
+  ({ world, file }, { any, object, ...named }) => {
+    const thing = any ? file.things[object.n % Math.max(file.things.length, 1)] : undefined;
+    const kind = thing?.kind ?? named.kind;
+    const handle = thing?.handle ?? world.handle(file, kind, object);
     const { command, method, ethernetOnly, responds } = DESTROYERS[kind];
     return {
       text: `destroy ${kind} ${handle}`,
-      ...(command && { command: command(handle) }),
-      method: typeof method === 'function' ? method(handle) : method,
+      command: command(handle),
+      method: method(handle),
       ...(responds && { badResponse: 'done' as const }),
       foretell: (door) => {
         if (ethernetOnly) needEthernet(world, door);
-        const thing = file.findUnused(kind, handle);
-        return () => file.remove(thing);
+        const found = file.findUnused(kind, handle);
+        return () => file.remove(found);
       },
     };
   },
@@ -1305,7 +1310,7 @@ const destroy = action<{ kind: Kind; object: Ref }>(
 
 const infoHandles = action<{ kind: Kind }>(
   4,
-  { kind: fc.constantFrom(...(Object.keys(KINDS) as Kind[])) },
+  { kind: anyKind },
   ({ world, file }, { kind }) => {
     const I = abi.uverbsAttrsInfoHandlesId;
     return {
@@ -1355,6 +1360,14 @@ const ACTIONS: Action[] = [
   destroy,
   infoHandles,
 ];
+
+/** What nearly everything needs: mostly a context, a PD and two CQs. */
+export const basicPlans: fc.Arbitrary<Plan[]> = fc.tuple(
+  getContext.arbitrary,
+  allocPd.arbitrary,
+  createCq.arbitrary,
+  createCq.arbitrary,
+);
 
 /** Any of them. */
 export const anyPlan: fc.Arbitrary<Plan> = fc.oneof(...ACTIONS);

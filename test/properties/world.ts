@@ -52,7 +52,7 @@ const FILES = 4;
 export class World {
   readonly machine: Machine;
   readonly isEthernet: boolean;
-  readonly files: OpenFile[];
+  readonly files: (OpenFile | undefined)[];
   readonly model = new Model();
   readonly #log: string[] = [];
   #commands = 0;
@@ -84,7 +84,9 @@ export class World {
   }
 
   run(index: number, wantedDoor: Door, badResponse: boolean, plan: (file: ModelFile) => Step): void {
-    const { model, open } = this.#file(index);
+    const file = this.files[index];
+    if (file === undefined) return;
+    const { model, open } = file;
     const step = plan(model);
     const door = doorOf(step, wantedDoor);
     const spoilt = badResponse && step.badResponse !== undefined && !this.model.removed;
@@ -100,22 +102,28 @@ export class World {
     }
   }
 
-  /** Closes a device file and opens another. */
+  /** Closes a device file and opens another, as long as there is a device. */
   reopen(index: number): void {
-    const file = this.#file(index);
-    this.#note(`file ${index}: close, open`, '');
-    this.model.close(file.model);
-    for (const descriptor of file.model.eventFiles.keys()) this.machine.close(descriptor);
-    file.open.release();
+    this.#close(index);
     if (!this.model.removed) this.files[index] = this.#newFile();
   }
 
+  #close(index: number): void {
+    const file = this.files[index];
+    if (file === undefined) return;
+    this.#note(`file ${index}: close`, '');
+    this.model.close(file.model);
+    for (const descriptor of file.model.eventFiles.keys()) this.machine.close(descriptor);
+    file.open.release();
+    this.files[index] = undefined;
+  }
+
   closeDescriptor(index: number, n: number): void {
-    const { eventFiles } = this.#file(index).model;
-    const descriptor = [...eventFiles.keys()][n % Math.max(eventFiles.size, 1)];
+    const eventFiles = this.files[index]?.model.eventFiles;
+    const descriptor = eventFiles && [...eventFiles.keys()][n % Math.max(eventFiles.size, 1)];
     if (descriptor === undefined) return;
     this.#note(`file ${index}: close descriptor ${descriptor}`, '');
-    eventFiles.delete(descriptor);
+    eventFiles?.delete(descriptor);
     this.machine.close(descriptor);
   }
 
@@ -123,20 +131,19 @@ export class World {
     this.#note('the device is unplugged', '');
     this.machine.unplug();
     this.model.removed = true;
-    for (const { model } of this.files) model.hasContext = false;
+    for (const file of this.files) if (file !== undefined) file.model.hasContext = false;
   }
 
   /** Everything is closed, and nothing may be left. */
   end(): void {
     this.compareResources();
-    for (const index of this.files.keys()) this.reopen(index);
-    if (!this.model.removed) for (const { open } of this.files) open.release();
+    for (const index of this.files.keys()) this.#close(index);
     const leaks = this.machine.leaks();
     if (leaks !== '') this.diverge(`all files are closed, but ${leaks}`);
   }
 
   compareResources(): void {
-    const oldestFirst = this.files.toSorted((a, b) => a.age - b.age);
+    const oldestFirst = this.files.filter((file) => file !== undefined).sort((a, b) => a.age - b.age);
     const expected = oldestFirst.flatMap(({ model }) => [...model.resources()]);
     const got = this.machine.uverbs
       .resources()
@@ -156,10 +163,6 @@ export class World {
   diverge(what: string): never {
     const steps = this.#log.map((line, i) => `${String(i + 1).padStart(4)}  ${line}`);
     throw new Divergence(`${steps.join('\n')}\n${what}`);
-  }
-
-  #file(index: number): OpenFile {
-    return this.files[index] as OpenFile;
   }
 
   #note(what: string, got: string): void {

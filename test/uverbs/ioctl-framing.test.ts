@@ -210,6 +210,15 @@ t.test('inputs and handles', async (t) => {
   t.equal(outcome(made), 0);
   t.equal(attributesIn(made.buffer)[0]?.data, 0n, 'and nothing of the failed calls is left');
 
+  const destroyCq = (place: Message): Ioctl =>
+    ioctlMessage(Obj.UVERBS_OBJECT_CQ, abi.uverbsMethodsCq.UVERBS_METHOD_CQ_DESTROY, [
+      attr.handle(abi.uverbsAttrsDestroyCqCmdAttrIds.UVERBS_ATTR_DESTROY_CQ_HANDLE, 1),
+      attr.out(abi.uverbsAttrsDestroyCqCmdAttrIds.UVERBS_ATTR_DESTROY_CQ_RESP, place, 8),
+    ]);
+  await door.ioctl(fd, createCq(), 64);
+  t.equal(outcome(await door.ioctl(fd, destroyCq('@U'))), 'EFAULT', 'an answer that cannot be written');
+  t.equal(outcome(await door.ioctl(fd, destroyCq('@R'), 8)), 'ENOENT', 'the CQ was destroyed all the same');
+
   const pd = await make(door, fd, ALLOC_PD);
   const destroyPd = (attribute: Partial<Attribute>): Ioctl =>
     ioctlMessage(Obj.UVERBS_OBJECT_PD, abi.uverbsMethodsPd.UVERBS_METHOD_PD_DESTROY, [

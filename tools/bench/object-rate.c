@@ -39,7 +39,7 @@
 static struct device device = {.async_fd = -1};
 static uint32_t pd, cq;
 static uint8_t *buffer;
-static uint64_t doorbell_record;
+static uint8_t *doorbell_record; /* on an anonymous page, as libmlx4 has it */
 
 /* Creations: false if a system call failed; else the handle is in *handle. */
 
@@ -118,7 +118,7 @@ static bool create_comp_channel(uint32_t *handle) {
 }
 
 static bool create_cq_by_ioctl(uint32_t *handle) {
-  struct mlx4_ib_create_cq input = {.buf_addr = (uintptr_t)buffer, .db_addr = (uintptr_t)&doorbell_record};
+  struct mlx4_ib_create_cq input = {.buf_addr = (uintptr_t)buffer, .db_addr = (uintptr_t)doorbell_record};
   struct mlx4_ib_create_cq_resp output;
   uint32_t entries = CQ_ENTRIES, vector = 0, actual;
   uint64_t user_handle = 0;
@@ -148,7 +148,7 @@ static bool create_cq(uint32_t *handle) {
     struct ib_uverbs_create_cq core;
     struct mlx4_ib_create_cq driver;
   } message = {.core = {.response = (uintptr_t)&response, .cqe = CQ_ENTRIES, .comp_channel = -1},
-               .driver = {.buf_addr = (uintptr_t)buffer, .db_addr = (uintptr_t)&doorbell_record}};
+               .driver = {.buf_addr = (uintptr_t)buffer, .db_addr = (uintptr_t)doorbell_record}};
 
   if (device.by_ioctl)
     return create_cq_by_ioctl(handle);
@@ -162,7 +162,7 @@ static bool create_cq(uint32_t *handle) {
 static const struct mlx4_ib_create_qp *qp_input(void) {
   static struct mlx4_ib_create_qp input = {.log_sq_bb_count = 6, .log_sq_stride = 6};
   input.buf_addr = (uintptr_t)buffer;
-  input.db_addr = (uintptr_t)&doorbell_record;
+  input.db_addr = (uintptr_t)doorbell_record;
   return &input;
 }
 
@@ -215,7 +215,7 @@ static bool create_qp(uint32_t *handle) {
 }
 
 static bool create_srq_by_ioctl(uint32_t *handle) {
-  struct mlx4_ib_create_srq input = {.buf_addr = (uintptr_t)buffer, .db_addr = (uintptr_t)&doorbell_record};
+  struct mlx4_ib_create_srq input = {.buf_addr = (uintptr_t)buffer, .db_addr = (uintptr_t)doorbell_record};
   struct mlx4_ib_create_srq_resp output;
   uint32_t entries = SRQ_ENTRIES, elements = 1, limit = 0;
   uint64_t user_handle = 0;
@@ -250,7 +250,7 @@ static bool create_srq(uint32_t *handle) {
     struct mlx4_ib_create_srq driver;
   } message = {
       .core = {.response = (uintptr_t)&response, .pd_handle = pd, .max_wr = SRQ_ENTRIES, .max_sge = 1},
-      .driver = {.buf_addr = (uintptr_t)buffer, .db_addr = (uintptr_t)&doorbell_record},
+      .driver = {.buf_addr = (uintptr_t)buffer, .db_addr = (uintptr_t)doorbell_record},
   };
 
   if (device.by_ioctl)
@@ -348,10 +348,19 @@ static const struct kind *find_kind(const char *name) {
   return NULL;
 }
 
+static uint8_t *map_memory(size_t length) {
+  void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  if (memory != MAP_FAILED)
+    return memory;
+  perror("object-rate: mmap");
+  exit(1);
+}
+
 static void prepare(const struct kind *kind, const char *path) {
-  buffer = mmap(NULL, BUFFER_LENGTH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  buffer = map_memory(BUFFER_LENGTH);
+  doorbell_record = map_memory(PAGE);
   device.fd = open(path, O_RDWR | O_CLOEXEC);
-  require(device.fd >= 0 && buffer != MAP_FAILED, kind, "open");
+  require(device.fd >= 0, kind, "open");
   require(device.by_ioctl ? get_context_by_ioctl(&device) : get_context_by_write(&device), kind, "context");
   if (kind->needs_pd)
     require(create_pd(&pd), kind, "pd");

@@ -92,7 +92,7 @@ class RoundTrips {
 
 export const roundTrip: Measurement = {
   name: 'round-trip',
-  summary: 'QUERY_PORT by write(2) and by ioctl(2), beside an echo; p99 is that of the median round',
+  summary: 'QUERY_PORT by write(2) and by ioctl(2), beside an echo; medians over the rounds, of the p99 too',
   async run(bench, unable) {
     const floor = await startFloor(bench, RESPONSE_BYTES);
     const daemon = await startDaemon(bench);

@@ -204,11 +204,11 @@ export const destroyCq = builder(Cmd.IB_USER_VERBS_CMD_DESTROY_CQ, {
 export const createQp = builder(Cmd.IB_USER_VERBS_CMD_CREATE_QP, {
   make: legacy,
   request: abi.ibUverbsCreateQp,
-  good: ({ pd, cq, spare, srq }) => ({
+  good: ({ pd, cq, recvCq, srq }) => ({
     userHandle: USER_HANDLE,
     pdHandle: pd,
     sendCqHandle: cq,
-    recvCqHandle: spare.cq,
+    recvCqHandle: recvCq,
     srqHandle: srq,
     maxSendWr: 31,
     maxRecvWr: 10,
@@ -225,11 +225,11 @@ export const createQp = builder(Cmd.IB_USER_VERBS_CMD_CREATE_QP, {
 export const exCreateQp = builder(Ex.IB_USER_VERBS_EX_CMD_CREATE_QP, {
   make: extended,
   request: abi.ibUverbsExCreateQp,
-  good: ({ pd, cq, spare, srq, table }) => ({
+  good: ({ pd, cq, recvCq, srq, table }) => ({
     userHandle: USER_HANDLE,
     pdHandle: pd,
     sendCqHandle: cq,
-    recvCqHandle: spare.cq,
+    recvCqHandle: recvCq,
     srqHandle: srq,
     maxSendWr: 31,
     maxRecvWr: 10,

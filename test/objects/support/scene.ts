@@ -17,6 +17,7 @@ export interface Scene {
   /** Handles; those of `spare` are used by nothing. */
   readonly pd: number;
   readonly cq: number;
+  readonly recvCq: number;
   readonly mr: number;
   readonly mw: number;
   readonly srq: number;
@@ -88,7 +89,20 @@ type Draft = { -readonly [K in keyof Scene]: Scene[K] };
 
 async function setUp(door: UverbsDoor, { fd, asyncFd }: Context, ethernet: boolean): Promise<Scene> {
   const scene: Draft = {
-    ...{ door, fd, asyncFd, channel: -1, pd: -1, cq: -1, mr: -1, mw: -1, srq: -1, qp: -1, ud: -1 },
+    ...{
+      door,
+      fd,
+      asyncFd,
+      channel: -1,
+      pd: -1,
+      cq: -1,
+      recvCq: -1,
+      mr: -1,
+      mw: -1,
+      srq: -1,
+      qp: -1,
+      ud: -1,
+    },
     ...{ xrcd: -1, xsrq: -1, target: -1, targetQpn: -1, raw: -1, flow: -1, wq: -1, table: -1 },
     spare: { pd: -1, cq: -1, xrcd: -1, wq: -1 },
     next: -1,
@@ -99,6 +113,7 @@ async function setUp(door: UverbsDoor, { fd, asyncFd }: Context, ethernet: boole
   scene.channel = await made(scene, requests.createCompChannel(scene));
   scene.pd = await made(scene, requests.allocPd(scene));
   scene.cq = await made(scene, requests.createCq(scene));
+  scene.recvCq = await made(scene, requests.createCq(scene));
   scene.spare = {
     pd: await made(scene, requests.allocPd(scene)),
     cq: await made(scene, requests.createCq(scene)),
