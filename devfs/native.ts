@@ -95,8 +95,6 @@ export interface Native {
   lockFile(fd: number): number;
   /** Raises RLIMIT_NOFILE to its hard limit (as root: to fs.nr_open) and returns the new soft limit. */
   raiseFileLimit(): number;
-  /** Bytes that process `pid` may lock in memory (RLIMIT_MEMLOCK), Infinity, or -errno. */
-  lockLimit(pid: number): number;
   /** Whether the thread has the capability with this number in effect; false if it is gone. */
   hasCapability(tid: number, capability: number): boolean;
   /**

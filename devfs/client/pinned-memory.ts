@@ -94,13 +94,15 @@ function charge(pid: number, pages: bigint, writable: boolean): Pinned {
 /** Bytes that a process may lock; undefined: any number. */
 function lockLimit(pid: number): bigint | undefined {
   if (hasCapability(pid, 'CAP_IPC_LOCK')) return undefined;
-  const limit = native.lockLimit(pid);
-  if (limit < 0) throw new Errno('EFAULT', `process ${pid} has no memory any more`);
-  return limit === Number.POSITIVE_INFINITY ? undefined : BigInt(limit);
+  // Not prlimit(2), which needs CAP_SYS_RESOURCE for processes of other users.
+  try {
+    const limits = readFileSync(`/proc/${pid}/limits`, 'latin1');
+    const soft = /^Max locked memory\s+(\d+)/m.exec(limits)?.[1];
+    return soft === undefined ? undefined : BigInt(soft);
+  } catch {
+    throw new Errno('EFAULT', `process ${pid} has no memory any more`);
+  }
 }
-
-/** Room for as many lines as the kernel gives in one read. */
-const MAPS_CHUNK = 65536;
 
 /** The mappings of a process that lie in [from, to), in ascending order; none if the process is gone. */
 export function mappingsOf(pid: number, from: bigint, to: bigint): Mapping[] {

@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <fcntl.h>
-#include <limits>
 #include <linux/capability.h>
 #include <memory>
 #include <poll.h>
@@ -172,16 +171,7 @@ Napi::Value RaiseFileLimit(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(limit.rlim_cur));
 }
 
-// prlimit and capget instead of /proc: every registration of memory asks.
-Napi::Value LockLimit(const Napi::CallbackInfo& info) {
-  rlimit limit{};
-  if (prlimit(IntArgument(info, 0), RLIMIT_MEMLOCK, nullptr, &limit) < 0)
-    return Napi::Number::New(info.Env(), -errno);
-  const bool unlimited = limit.rlim_cur == RLIM_INFINITY;
-  return Napi::Number::New(info.Env(), unlimited ? std::numeric_limits<double>::infinity()
-                                                 : static_cast<double>(limit.rlim_cur));
-}
-
+// capget instead of /proc: every registration of memory asks.
 Napi::Value HasCapability(const Napi::CallbackInfo& info) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, IntArgument(info, 0)};
   __user_cap_data_struct data[2]{};
@@ -237,7 +227,6 @@ void InitProcess(Napi::Env env, Napi::Object exports) {
   exports.Set("isThreadOf", Napi::Function::New(env, IsThreadOf, "isThreadOf"));
   exports.Set("lockFile", Napi::Function::New(env, LockFile, "lockFile"));
   exports.Set("raiseFileLimit", Napi::Function::New(env, RaiseFileLimit, "raiseFileLimit"));
-  exports.Set("lockLimit", Napi::Function::New(env, LockLimit, "lockLimit"));
   exports.Set("hasCapability", Napi::Function::New(env, HasCapability, "hasCapability"));
   exports.Set("nextMapping", Napi::Function::New(env, NextMapping, "nextMapping"));
   exports.Set("closeFd", Napi::Function::New(env, CloseFd, "closeFd"));

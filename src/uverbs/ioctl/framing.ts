@@ -162,6 +162,7 @@ class Parser {
       }
     }
     checkLength(spec, attr);
+    if (spec.copied) inputBytes(this.#tid, attr);
   }
 
   #checkHandle(spec: HandleAttribute, given: GivenAttribute): void {

@@ -65,9 +65,11 @@ export class MethodCall extends Bundle {
     return attr === undefined ? undefined : { address: attr.data, length: attr.len };
   }
 
-  /** Flags that may be left out. */
+  /** Flags that may be left out. Of 4 bytes, the rest of the attribute does not count. */
   flags(id: number): number {
-    return this.has(id) ? this.number(id) : 0;
+    const attr = this.#given.get(id)?.attr;
+    if (attr === undefined) return 0;
+    return Number(attr.len === 4 ? BigInt.asUintN(32, attr.data) : attr.data);
   }
 
   /** Length of an attribute in bytes. */

@@ -17,6 +17,8 @@ export interface PointerIn extends AttributeBase {
   readonly max: number;
   /** Longer input is accepted when the tail is zero; else it is EINVAL. */
   readonly zeroTrailing: boolean;
+  /** Read when the attributes are parsed (UA_ALLOC_AND_COPY), not when the handler uses it. */
+  readonly copied?: true;
 }
 
 /** Bytes out, always by pointer. */
@@ -95,6 +97,8 @@ export const attribute = {
     max: UNLIMITED,
     zeroTrailing: false,
   }),
+  /** An array of at least `min` bytes, copied before the handler runs. */
+  inArray: (id: number, min: number): PointerIn => ({ ...attribute.inMin(id, min, true), copied: true }),
   /** Exactly `size` bytes out. */
   out: (id: number, size: number, mandatory = true): PointerOut => ({
     type: 'ptr-out',

@@ -68,6 +68,7 @@ export function openHca(pid: number, options: Partial<Mlx4Options> = {}): Hca {
     new Subnet(),
   );
   const { ops } = device;
+  device.registered = true;
   const owner = { pid, comm: 'test' };
   const pages = { revoke() {}, buffer: new ArrayBuffer(0) };
   const context = ops.allocUcontext(device, owner, pages, new BufferUdata(undefined, 16));

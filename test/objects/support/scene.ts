@@ -147,6 +147,8 @@ export interface StageOptions {
   ethernet?: boolean;
   /** The door that the context is made through. */
   context?: keyof typeof opens;
+  /** What else is to happen in each new scene. */
+  prepare?: (scene: Scene) => Promise<unknown>;
 }
 
 /** Gives out scenes of one client: the same one as long as nothing was changed in it. */
@@ -166,8 +168,10 @@ export class Stage {
   async scene(): Promise<Scene> {
     if (this.#scene !== undefined) return this.#scene;
     const context = await opens[this.#options.context ?? 'write'](this.door, this.path);
-    this.#scene = await setUp(this.door, context, this.#options.ethernet ?? false);
-    return this.#scene;
+    const scene = await setUp(this.door, context, this.#options.ethernet ?? false);
+    await this.#options.prepare?.(scene);
+    this.#scene = scene;
+    return scene;
   }
 
   async foreign(): Promise<Foreign> {

@@ -29,7 +29,7 @@ export const mrMethods: readonly Method[] = [
         attribute.handle(Advise.UVERBS_ATTR_ADVISE_MR_PD_HANDLE, 'use', pdType),
         attribute.u32(Advise.UVERBS_ATTR_ADVISE_MR_ADVICE),
         attribute.flags(Advise.UVERBS_ATTR_ADVISE_MR_FLAGS, ADVISE_FLUSH, true),
-        attribute.inMin(Advise.UVERBS_ATTR_ADVISE_MR_SGE_LIST, abi.ibUverbsSge.size, true),
+        attribute.inArray(Advise.UVERBS_ATTR_ADVISE_MR_SGE_LIST, abi.ibUverbsSge.size),
       ],
     },
     unsupported('advise on memory regions'),
