@@ -146,6 +146,9 @@ function mappingsByText(pid: number, from: bigint, to: bigint): Mapping[] {
   return found;
 }
 
+/** Room for as many lines as the kernel gives in one read. */
+const MAPS_CHUNK = 65536;
+
 /** The lines of /proc/PID/maps, read only as far as they are asked for. */
 function* mapsLines(pid: number): Generator<string> {
   let fd: number;

@@ -24,6 +24,14 @@ export interface UserBuffer {
   length: number;
 }
 
+/** What this kernel does not know of a request must be zero: EOPNOTSUPP. */
+export function requireZeroFrom(request: DataView, offset: number): void {
+  for (let at = offset; at < request.byteLength; at++) {
+    if (request.getUint8(at) !== 0)
+      throw new Errno('EOPNOTSUPP', 'the request has fields this kernel does not know');
+  }
+}
+
 /** A new event file, and how to fill in its descriptor number when the agent knows it. */
 interface NewDescriptor {
   uobject: Uobject;

@@ -2,7 +2,7 @@
  * Spoilt commands, through both doors: the daemon answers every one, stays, and has in the end what it had at the
  * beginning. Some go through a real daemon, most straight to its handlers.
  *
- * VERBSIM_FUZZ_COMMANDS: how many in all. VERBSIM_FUZZ_SEED: a number, to have the same ones again.
+ * VERBSIM_FUZZ_COMMANDS: how many in all (npm run fuzz: a million). VERBSIM_FUZZ_SEED: a number, to have the same ones again.
  */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -19,10 +19,10 @@ import { Machine, type Outcome } from './support/machine.js';
 import { type Interesting, mutate, Random } from './support/mutate.js';
 import { setup, type Template, templates } from './support/templates.js';
 
-const COMMANDS = Number(process.env['VERBSIM_FUZZ_COMMANDS'] ?? 1_000_000);
+const COMMANDS = Number(process.env['VERBSIM_FUZZ_COMMANDS'] ?? 400_000);
 const SEED = Number(process.env['VERBSIM_FUZZ_SEED'] ?? Date.now() % 2 ** 31);
 /** What the daemon gets of them: each takes a round trip through the kernel. */
-const DAEMON_COMMANDS = Math.min(100_000, COMMANDS / 10);
+const DAEMON_COMMANDS = Math.min(100_000, COMMANDS / 4);
 
 const FILES = 3;
 const COMMANDS_PER_FILE = 150;
@@ -224,7 +224,10 @@ async function throughDaemon(t: Test): Promise<void> {
     share * clients,
     `seed ${SEED}: every command was answered`,
   );
-  await eventually('all files are closed', async () => (await ask<DaemonStatus>(daemon, 'status')).openFiles === 0);
+  await eventually(
+    'all files are closed',
+    async () => (await ask<DaemonStatus>(daemon, 'status')).openFiles === 0,
+  );
   const [device] = await ask<DeviceStatus[]>(daemon, 'dev', 'show');
   t.strictSame(device?.contexts, [], 'no context is left');
   t.notMatch(daemon.log(), /a handler failed|a callback failed/, 'no handler failed');

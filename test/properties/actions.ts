@@ -23,7 +23,16 @@ import {
   u64,
 } from '../uverbs/support/messages.js';
 import { KINDS, type Kind, type ModelFile, Refused, refuseIf, type Thing } from './model.js';
-import { attributesOf, BIT, effectiveMask, isLegal, STATES, type State, TYPES, type Type } from './qp-legality.js';
+import {
+  attributesOf,
+  BIT,
+  effectiveMask,
+  isLegal,
+  STATES,
+  type State,
+  TYPES,
+  type Type,
+} from './qp-legality.js';
 import type { Answer, Door, Ref, Step, World } from './world.js';
 
 const Cmd = abi.ibUverbsWriteCmds;
@@ -94,7 +103,12 @@ interface Made {
 }
 
 /** Adds what was made, and compares its handle. */
-function made({ world, file }: Setting, door: Door, answer: Answer, { kind, parents, rest, ...at }: Made): Thing {
+function made(
+  { world, file }: Setting,
+  door: Door,
+  answer: Answer,
+  { kind, parents, rest, ...at }: Made,
+): Thing {
   const thing = file.add(kind, parents, rest);
   expectEqual(world, 'the handle', handleOf(answer, door, at.offset ?? 0, at.index ?? 0), thing.handle);
   return thing;
@@ -107,20 +121,24 @@ const uhw = (input: Message, outputAt = -1): Attribute[] => [
 
 // Contexts and event files
 
-const getContext = action<{ byMethod: boolean }>(2, { byMethod: fc.boolean() }, ({ world, file }, { byMethod }) => ({
-  text: byMethod ? 'GET_CONTEXT without a file' : 'GET_CONTEXT',
-  ...(byMethod ? { method: GET_CONTEXT_IOCTL } : { command: GET_CONTEXT }),
-  foretell: () => {
-    refuseIf(world.model.removed, 'EIO');
-    refuseIf(file.hasContext, 'EINVAL');
-    const room = byMethod || hasDescriptors(world);
-    refuseIf(!room, 'EMFILE');
-    return ({ response }) => {
-      file.hasContext = true;
-      if (!byMethod) file.eventFiles.set(response.readInt32LE(0), 'async');
-    };
-  },
-}));
+const getContext = action<{ byMethod: boolean }>(
+  2,
+  { byMethod: fc.boolean() },
+  ({ world, file }, { byMethod }) => ({
+    text: byMethod ? 'GET_CONTEXT without a file' : 'GET_CONTEXT',
+    ...(byMethod ? { method: GET_CONTEXT_IOCTL } : { command: GET_CONTEXT }),
+    foretell: () => {
+      refuseIf(world.model.removed, 'EIO');
+      refuseIf(file.hasContext, 'EINVAL');
+      const room = byMethod || hasDescriptors(world);
+      refuseIf(!room, 'EMFILE');
+      return ({ response }) => {
+        file.hasContext = true;
+        if (!byMethod) file.eventFiles.set(response.readInt32LE(0), 'async');
+      };
+    },
+  }),
+);
 
 const hasDescriptors = (world: World): boolean => world.machine.hasFreeDescriptor;
 
@@ -212,7 +230,13 @@ const regMr = action<{ pd: Ref; range: keyof typeof RANGES; access: [number, str
   },
 );
 
-const reregMr = action<{ mr: Ref; pd: Ref; flags: number; range: keyof typeof RANGES; access: [number, string] }>(
+const reregMr = action<{
+  mr: Ref;
+  pd: Ref;
+  flags: number;
+  range: keyof typeof RANGES;
+  access: [number, string];
+}>(
   3,
   { mr: ref, pd: ref, flags: fc.constantFrom(1, 2, 3, 4, 5, 6, 7, 7, 0, 8), range, access },
   ({ world, file }, { flags, ...values }) => {
@@ -329,12 +353,10 @@ const createCq = action<CqValues>(
             { ...request, compMask: 0, flags: 0 },
             { response: abi.ibUverbsExCreateCqResp, ...driver },
           )
-        : legacy(
-            Cmd.IB_USER_VERBS_CMD_CREATE_CQ,
-            abi.ibUverbsCreateCq,
-            request,
-            { response: abi.ibUverbsCreateCqResp, ...driver },
-          ),
+        : legacy(Cmd.IB_USER_VERBS_CMD_CREATE_CQ, abi.ibUverbsCreateCq, request, {
+            response: abi.ibUverbsCreateCqResp,
+            ...driver,
+          }),
       method: ioctlMessage(KINDS.CQ, abi.uverbsMethodsCq.UVERBS_METHOD_CQ_CREATE, [
         attr.newHandle(C.UVERBS_ATTR_CREATE_CQ_HANDLE),
         attr.out(C.UVERBS_ATTR_CREATE_CQ_RESP_CQE, '@R+4;', 4),
@@ -559,7 +581,8 @@ const openXrcd = action<{ inode: number; oflags: number }>(
 // QPs
 
 const QP_CAP = { maxSendWr: 15, maxRecvWr: 10, maxSendSge: 1, maxRecvSge: 1, maxInlineData: 0 };
-const typeName = (type: number): Type | undefined => (Object.keys(TYPES) as Type[]).find((name) => TYPES[name] === type);
+const typeName = (type: number): Type | undefined =>
+  (Object.keys(TYPES) as Type[]).find((name) => TYPES[name] === type);
 
 interface QpValues {
   type: number;
@@ -631,12 +654,10 @@ const createQp = action<QpValues>(
             { ...request, compMask: 0, createFlags: 0, rwqIndTblHandle: 0, sourceQpn: 0 },
             { response: abi.ibUverbsExCreateQpResp, driverIn },
           )
-        : legacy(
-            Cmd.IB_USER_VERBS_CMD_CREATE_QP,
-            abi.ibUverbsCreateQp,
-            request,
-            { response: abi.ibUverbsCreateQpResp, driverIn },
-          ),
+        : legacy(Cmd.IB_USER_VERBS_CMD_CREATE_QP, abi.ibUverbsCreateQp, request, {
+            response: abi.ibUverbsCreateQpResp,
+            driverIn,
+          }),
       method: ioctlMessage(KINDS.QP, abi.uverbsMethodsQp.UVERBS_METHOD_QP_CREATE, [
         attr.newHandle(Q.UVERBS_ATTR_CREATE_QP_HANDLE),
         ...named,
@@ -667,7 +688,10 @@ const createQp = action<QpValues>(
           if (name !== 'XI') parents.push(file.find('CQ', recvCqHandle));
           srq();
           refuseIf(!isKnown, 'EINVAL');
-          refuseIf(parents.some((parent) => parent.isXrc === true), 'EINVAL');
+          refuseIf(
+            parents.some((parent) => parent.isXrc === true),
+            'EINVAL',
+          );
         } else {
           srq();
           if (name !== 'XI' && recvCqHandle !== sendCqHandle) parents.push(file.find('CQ', recvCqHandle));
@@ -701,37 +725,33 @@ const createQp = action<QpValues>(
   },
 );
 
-const openQp = action<{ xrcd: Ref; n: number }>(
-  4,
-  { xrcd: ref, n: fc.nat(8) },
-  (setting, { xrcd, n }) => {
-    const { world, file } = setting;
-    const xrcdHandle = world.handle(file, 'XRCD', xrcd);
-    const targets = file.ofKind('XRCD').find(({ handle }) => handle === xrcdHandle)?.domain?.targets;
-    const qpns = [...(targets?.keys() ?? [])];
-    const qpn = qpns[n % Math.max(qpns.length + 1, 1)] ?? 77;
-    return {
-      text: `OPEN_QP xrcd=${xrcdHandle} qpn=${qpn}`,
-      command: legacy(
-        Cmd.IB_USER_VERBS_CMD_OPEN_QP,
-        abi.ibUverbsOpenQp,
-        { userHandle: 5n, pdHandle: xrcdHandle, qpn, qpType: TYPES.XT },
-        { response: abi.ibUverbsCreateQpResp },
-      ),
-      badResponse: 'undone',
-      foretell: (door) => {
-        file.needContext();
-        const parent = file.findXrcd(xrcdHandle);
-        const queue = parent.domain?.targets.get(qpn);
-        if (queue === undefined) throw new Refused('EINVAL');
-        return (answer) => {
-          queue.handles++;
-          made(setting, door, answer, { kind: 'QP', parents: [parent], rest: { queue } });
-        };
-      },
-    };
-  },
-);
+const openQp = action<{ xrcd: Ref; n: number }>(4, { xrcd: ref, n: fc.nat(8) }, (setting, { xrcd, n }) => {
+  const { world, file } = setting;
+  const xrcdHandle = world.handle(file, 'XRCD', xrcd);
+  const targets = file.ofKind('XRCD').find(({ handle }) => handle === xrcdHandle)?.domain?.targets;
+  const qpns = [...(targets?.keys() ?? [])];
+  const qpn = qpns[n % Math.max(qpns.length + 1, 1)] ?? 77;
+  return {
+    text: `OPEN_QP xrcd=${xrcdHandle} qpn=${qpn}`,
+    command: legacy(
+      Cmd.IB_USER_VERBS_CMD_OPEN_QP,
+      abi.ibUverbsOpenQp,
+      { userHandle: 5n, pdHandle: xrcdHandle, qpn, qpType: TYPES.XT },
+      { response: abi.ibUverbsCreateQpResp },
+    ),
+    badResponse: 'undone',
+    foretell: (door) => {
+      file.needContext();
+      const parent = file.findXrcd(xrcdHandle);
+      const queue = parent.domain?.targets.get(qpn);
+      if (queue === undefined) throw new Refused('EINVAL');
+      return (answer) => {
+        queue.handles++;
+        made(setting, door, answer, { kind: 'QP', parents: [parent], rest: { queue } });
+      };
+    },
+  };
+});
 
 const FORWARD: Record<State, State> = {
   RESET: 'INIT',
@@ -756,7 +776,8 @@ interface ModifyValues {
   port: number;
 }
 
-const bits = (mask: number): number[] => Array.from({ length: 32 }, (_, i) => i).filter((i) => (mask >>> i) & 1);
+const bits = (mask: number): number[] =>
+  Array.from({ length: 32 }, (_, i) => i).filter((i) => (mask >>> i) & 1);
 
 function maskFor({ type, state }: { type: Type; state: State }, to: State, values: ModifyValues): number {
   const { needs, takes } = attributesOf(type, state, to) ?? { needs: 0, takes: 0 };
@@ -831,7 +852,11 @@ const modifyQp = action<ModifyValues>(
         if (from === 'RESET' && next === 'RESET') return () => {};
         refuseIf(from !== found.state, 'EINVAL');
         const wqs = found.wqs?.flatMap(({ wq }) => wq ?? []) ?? [];
-        if (next === 'INIT') refuseIf(wqs.some((wq) => wq.spread > 0 && wq.port !== port), 'EINVAL');
+        if (next === 'INIT')
+          refuseIf(
+            wqs.some((wq) => wq.spread > 0 && wq.port !== port),
+            'EINVAL',
+          );
         return () => {
           found.state = next;
           if ((mask & (1 << BIT.PORT)) !== 0) found.port = port;
@@ -1237,19 +1262,34 @@ const DESTROYERS: Record<Kind, Destroyer> = {
   },
   CQ: {
     command: (cqHandle) =>
-      legacy(Cmd.IB_USER_VERBS_CMD_DESTROY_CQ, abi.ibUverbsDestroyCq, { cqHandle }, { response: abi.ibUverbsDestroyCqResp }),
+      legacy(
+        Cmd.IB_USER_VERBS_CMD_DESTROY_CQ,
+        abi.ibUverbsDestroyCq,
+        { cqHandle },
+        { response: abi.ibUverbsDestroyCqResp },
+      ),
     method: destroyMethod('CQ', 1, 8),
     responds: true,
   },
   QP: {
     command: (qpHandle) =>
-      legacy(Cmd.IB_USER_VERBS_CMD_DESTROY_QP, abi.ibUverbsDestroyQp, { qpHandle }, { response: abi.ibUverbsDestroyQpResp }),
+      legacy(
+        Cmd.IB_USER_VERBS_CMD_DESTROY_QP,
+        abi.ibUverbsDestroyQp,
+        { qpHandle },
+        { response: abi.ibUverbsDestroyQpResp },
+      ),
     method: destroyMethod('QP', 1, 4),
     responds: true,
   },
   SRQ: {
     command: (srqHandle) =>
-      legacy(Cmd.IB_USER_VERBS_CMD_DESTROY_SRQ, abi.ibUverbsDestroySrq, { srqHandle }, { response: abi.ibUverbsDestroySrqResp }),
+      legacy(
+        Cmd.IB_USER_VERBS_CMD_DESTROY_SRQ,
+        abi.ibUverbsDestroySrq,
+        { srqHandle },
+        { response: abi.ibUverbsDestroySrqResp },
+      ),
     method: destroyMethod('SRQ', 1, 4),
     responds: true,
   },
@@ -1267,7 +1307,10 @@ const DESTROYERS: Record<Kind, Destroyer> = {
   },
   'RWQ indirection table': {
     command: (indTblHandle) =>
-      extended(Ex.IB_USER_VERBS_EX_CMD_DESTROY_RWQ_IND_TBL, abi.ibUverbsExDestroyRwqIndTable, { compMask: 0, indTblHandle }),
+      extended(Ex.IB_USER_VERBS_EX_CMD_DESTROY_RWQ_IND_TBL, abi.ibUverbsExDestroyRwqIndTable, {
+        compMask: 0,
+        indTblHandle,
+      }),
     method: destroyMethod('RWQ indirection table', 0, 0),
     ethernetOnly: true,
     responds: false,
@@ -1308,30 +1351,28 @@ const destroy = action<{ any: boolean; kind: Kind; object: Ref }>(
   },
 );
 
-const infoHandles = action<{ kind: Kind }>(
-  4,
-  { kind: anyKind },
-  ({ world, file }, { kind }) => {
-    const I = abi.uverbsAttrsInfoHandlesId;
-    return {
-      text: `INFO_HANDLES ${kind}`,
-      method: ioctlMessage(0, abi.uverbsMethodsDevice.UVERBS_METHOD_INFO_HANDLES, [
-        attr.const(I.UVERBS_ATTR_INFO_OBJECT_ID, KINDS[kind]),
-        attr.out(I.UVERBS_ATTR_INFO_TOTAL_HANDLES, '@R', 4),
-        attr.out(I.UVERBS_ATTR_INFO_HANDLES_LIST, '@R+8;', 480),
-      ]),
-      foretell: () => {
-        refuseIf(!world.isEthernet && DESTROYERS[kind].ethernetOnly === true, 'ENOENT');
-        return ({ response }) => {
-          const things = world.model.removed ? [] : file.ofKind(kind).toReversed();
-          const expected = things.map(({ handle }) => handle).slice(0, 120);
-          const got = Array.from({ length: response.readUInt32LE(0) }, (_, i) => response.readUInt32LE(8 + 4 * i));
-          expectEqual(world, `the handles of ${kind}`, `[${got}]`, `[${expected}]`);
-        };
-      },
-    };
-  },
-);
+const infoHandles = action<{ kind: Kind }>(4, { kind: anyKind }, ({ world, file }, { kind }) => {
+  const I = abi.uverbsAttrsInfoHandlesId;
+  return {
+    text: `INFO_HANDLES ${kind}`,
+    method: ioctlMessage(0, abi.uverbsMethodsDevice.UVERBS_METHOD_INFO_HANDLES, [
+      attr.const(I.UVERBS_ATTR_INFO_OBJECT_ID, KINDS[kind]),
+      attr.out(I.UVERBS_ATTR_INFO_TOTAL_HANDLES, '@R', 4),
+      attr.out(I.UVERBS_ATTR_INFO_HANDLES_LIST, '@R+8;', 480),
+    ]),
+    foretell: () => {
+      refuseIf(!world.isEthernet && DESTROYERS[kind].ethernetOnly === true, 'ENOENT');
+      return ({ response }) => {
+        const things = world.model.removed ? [] : file.ofKind(kind).toReversed();
+        const expected = things.map(({ handle }) => handle).slice(0, 120);
+        const got = Array.from({ length: response.readUInt32LE(0) }, (_, i) =>
+          response.readUInt32LE(8 + 4 * i),
+        );
+        expectEqual(world, `the handles of ${kind}`, `[${got}]`, `[${expected}]`);
+      };
+    },
+  };
+});
 
 const ACTIONS: Action[] = [
   getContext,

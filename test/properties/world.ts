@@ -192,7 +192,8 @@ export class World {
   #answer(step: Step, door: Door): Answer {
     const { client } = this.machine;
     const { places } = client;
-    const attributes = ioctlOf(step, door) === undefined ? Buffer.alloc(0) : client.read(places.address('A'), 512);
+    const attributes =
+      ioctlOf(step, door) === undefined ? Buffer.alloc(0) : client.read(places.address('A'), 512);
     return { response: client.read(places.address('R'), RESPONSE_BYTES), attributes };
   }
 }

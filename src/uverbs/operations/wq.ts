@@ -1,9 +1,10 @@
 /** Work queues and their indirection tables: receive side scaling. */
 import { Errno } from '../../../devfs/index.js';
 import { IB_USER_VERBS_MAX_LOG_IND_TBL_SIZE, uverbsDefaultObjects } from '../../abi/index.js';
+import type { RssOps } from '../../core/device-ops.js';
 import type { ProtectionDomain, RwqIndTable, WorkQueue } from '../../core/objects.js';
 import { createRwqIndTable, createWq, destroyRwqIndTable, destroyWq } from '../../core/verbs.js';
-import type { Bundle } from '../bundle.js';
+import { type Bundle, requireZeroFrom } from '../bundle.js';
 import type { AsyncEventFile } from '../events/async-event-file.js';
 import { ObjectEvents } from '../events/object-events.js';
 import type { ObjectType, Uobject } from '../uobject.js';
@@ -84,11 +85,31 @@ export function modifyUserWq(
   bundle.device.ops.rss?.modifyWq(wq, mask, { ...given, state, currentState }, bundle.udata);
 }
 
-/** `handles`: what follows the request, u32 each; ENOSPC when there are fewer than the table needs. */
+/** enum ib_wq_attr_mask. */
+const WQ_STATE = 1;
+const WQ_CUR_STATE = 2;
+/** IB_WQS_ERR. */
+const LAST_STATE = 2;
+
+export type WqChange = Parameters<RssOps['modifyWq']>[2];
+
+/** What the mask does not name stays; a state that there is not is EINVAL. */
+export function modifyUserWq(bundle: Bundle, { wq }: UserWq, attrMask: number, given: WqChange): void {
+  const currentState = (attrMask & WQ_CUR_STATE) !== 0 ? given.currentState : wq.state;
+  const state = (attrMask & WQ_STATE) !== 0 ? given.state : currentState;
+  if (Math.max(state, currentState) > LAST_STATE) throw new Errno('EINVAL', 'there is no such state');
+  bundle.device.ops.rss?.modifyWq(wq, attrMask, { ...given, state, currentState }, bundle.udata);
+}
+
+/**
+ * `handles`: what follows the request, u32 each; ENOSPC when there are fewer than the table needs, EOPNOTSUPP when
+ * more than zeroes follow them.
+ */
 export function makeIndTable(bundle: Bundle, logSize: number, handles: DataView): Uobject<UserIndTable> {
   if (logSize > IB_USER_VERBS_MAX_LOG_IND_TBL_SIZE) throw new Errno('EINVAL', 'the table is too large');
   const size = 2 ** logSize;
   if (handles.byteLength < size * 4) throw new Errno('ENOSPC', `the table needs ${size} handles`);
+  requireZeroFrom(handles, size * 4);
   const wqs = Array.from(
     { length: size },
     (_, i) => bundle.lookup(wqType, handles.getUint32(i * 4, true)).wq,

@@ -2,7 +2,7 @@
 import { Errno } from '../../../devfs/index.js';
 import { readZeroExtended, type Struct } from '../../abi/index.js';
 import type { DeviceOps } from '../../core/device-ops.js';
-import { Bundle, type UserBuffer } from '../bundle.js';
+import { Bundle, requireZeroFrom, type UserBuffer } from '../bundle.js';
 
 /** Scratch for encoding responses: the largest is that of the extended QUERY_DEVICE. */
 const scratch = new Uint8Array(1024);
@@ -31,7 +31,7 @@ export class Command extends Bundle {
   request<T>(struct: Struct<T, never>, hasTail: boolean): T {
     const { request } = this.#core;
     if (hasTail && request.byteLength < struct.size) throw new Errno('ENOSPC', 'the request is too short');
-    if (!hasTail && request.byteLength > struct.size) this.#requireZeroTail(struct.size);
+    if (!hasTail) requireZeroFrom(request, struct.size);
     return readZeroExtended(struct, request, 0, Math.min(request.byteLength, struct.size));
   }
 
@@ -63,14 +63,6 @@ export class Command extends Bundle {
     if (response.length > struct.size) {
       const rest = zeroes.subarray(0, response.length - struct.size);
       this.copyOut(response.address + BigInt(struct.size), rest);
-    }
-  }
-
-  #requireZeroTail(from: number): void {
-    const { request } = this.#core;
-    for (let at = from; at < request.byteLength; at++) {
-      if (request.getUint8(at) !== 0)
-        throw new Errno('EOPNOTSUPP', 'the request has fields this kernel does not know');
     }
   }
 }

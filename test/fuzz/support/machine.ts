@@ -40,7 +40,10 @@ export class Machine {
   /** Pages that were pinned before. */
   readonly #pages: bigint;
   /** Installed descriptors by number; `undefined` for those that are free. */
-  readonly #descriptors: (FileOperations | undefined)[] = Array.from({ length: DESCRIPTORS }, () => undefined);
+  readonly #descriptors: (FileOperations | undefined)[] = Array.from(
+    { length: DESCRIPTORS },
+    () => undefined,
+  );
 
   constructor(client: ClientMemory, options: Partial<Mlx4Options> = {}) {
     this.client = client;

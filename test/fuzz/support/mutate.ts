@@ -48,7 +48,12 @@ export function mutate(random: Random, bytes: Buffer, isIoctl: boolean, interest
   return spoilt;
 }
 
-function mutateOnce(random: Random, bytes: Buffer, isIoctl: boolean, { values, others }: Interesting): Buffer {
+function mutateOnce(
+  random: Random,
+  bytes: Buffer,
+  isIoctl: boolean,
+  { values, others }: Interesting,
+): Buffer {
   if (bytes.length < 8) return Buffer.concat([bytes, random.pick(others)]);
   const at = random.below(bytes.length);
   switch (random.below(isIoctl ? 11 : 8)) {
@@ -85,7 +90,8 @@ function mutateOnce(random: Random, bytes: Buffer, isIoctl: boolean, { values, o
 function mutateAttributes(random: Random, bytes: Buffer): Buffer {
   const count = Math.floor((bytes.length - HEADER) / ATTRIBUTE);
   if (count < 1) return bytes;
-  const attribute = (i: number): Buffer => bytes.subarray(HEADER + i * ATTRIBUTE, HEADER + (i + 1) * ATTRIBUTE);
+  const attribute = (i: number): Buffer =>
+    bytes.subarray(HEADER + i * ATTRIBUTE, HEADER + (i + 1) * ATTRIBUTE);
   const one = random.below(count);
   const other = random.below(count);
   const all = Array.from({ length: count }, (_, i) => attribute(i));

@@ -264,8 +264,18 @@ const OTHERS: Command[] = [
   deallocPd(PD),
   deregMr(MR),
   destroyCq(CQ),
-  legacy(Cmd.IB_USER_VERBS_CMD_QUERY_DEVICE, abi.ibUverbsQueryDevice, {}, { response: abi.ibUverbsQueryDeviceResp }),
-  legacy(Cmd.IB_USER_VERBS_CMD_QUERY_PORT, abi.ibUverbsQueryPort, { portNum: 1 }, { response: abi.ibUverbsQueryPortResp }),
+  legacy(
+    Cmd.IB_USER_VERBS_CMD_QUERY_DEVICE,
+    abi.ibUverbsQueryDevice,
+    {},
+    { response: abi.ibUverbsQueryDeviceResp },
+  ),
+  legacy(
+    Cmd.IB_USER_VERBS_CMD_QUERY_PORT,
+    abi.ibUverbsQueryPort,
+    { portNum: 1 },
+    { response: abi.ibUverbsQueryPortResp },
+  ),
   extended(
     Ex.IB_USER_VERBS_EX_CMD_QUERY_DEVICE,
     abi.ibUverbsExQueryDevice,
@@ -297,7 +307,12 @@ const OTHERS: Command[] = [
     { response: abi.ibUverbsExCreateCqResp, driverIn: buffers, driverOut: 8 },
   ),
   createXsrq,
-  legacy(Cmd.IB_USER_VERBS_CMD_MODIFY_SRQ, abi.ibUverbsModifySrq, { srqHandle: SRQ, attrMask: 2, maxWr: 0, srqLimit: 1 }),
+  legacy(Cmd.IB_USER_VERBS_CMD_MODIFY_SRQ, abi.ibUverbsModifySrq, {
+    srqHandle: SRQ,
+    attrMask: 2,
+    maxWr: 0,
+    srqLimit: 1,
+  }),
   legacy(
     Cmd.IB_USER_VERBS_CMD_QUERY_SRQ,
     abi.ibUverbsQuerySrq,
@@ -340,8 +355,16 @@ const OTHERS: Command[] = [
     { qpHandle: RC },
     { response: abi.ibUverbsDestroyQpResp },
   ),
-  legacy(Cmd.IB_USER_VERBS_CMD_ATTACH_MCAST, abi.ibUverbsAttachMcast, { gid: multicastGid, qpHandle: UD, mlid: 0xc001 }),
-  legacy(Cmd.IB_USER_VERBS_CMD_DETACH_MCAST, abi.ibUverbsDetachMcast, { gid: multicastGid, qpHandle: UD, mlid: 0xc001 }),
+  legacy(Cmd.IB_USER_VERBS_CMD_ATTACH_MCAST, abi.ibUverbsAttachMcast, {
+    gid: multicastGid,
+    qpHandle: UD,
+    mlid: 0xc001,
+  }),
+  legacy(Cmd.IB_USER_VERBS_CMD_DETACH_MCAST, abi.ibUverbsDetachMcast, {
+    gid: multicastGid,
+    qpHandle: UD,
+    mlid: 0xc001,
+  }),
   createFlow,
   createFlowWithSpec,
   extended(Ex.IB_USER_VERBS_EX_CMD_DESTROY_FLOW, abi.ibUverbsDestroyFlow, { compMask: 0, flowHandle: 10 }),
@@ -375,7 +398,11 @@ const { UVERBS_ATTR_UHW_IN: UHW_IN, UVERBS_ATTR_UHW_OUT: UHW_OUT } = abi.uverbsA
 const METHODS: Ioctl[] = [
   GET_CONTEXT_IOCTL,
   ASYNC_EVENT_ALLOC,
-  ioctlMessage(Obj.UVERBS_OBJECT_DEVICE, 1, [attr.const(0, 3), attr.out(1, '@R', 4), attr.out(2, '@R+8;', 64)]),
+  ioctlMessage(Obj.UVERBS_OBJECT_DEVICE, 1, [
+    attr.const(0, 3),
+    attr.out(1, '@R', 4),
+    attr.out(2, '@R+8;', 64),
+  ]),
   ioctlMessage(Obj.UVERBS_OBJECT_DEVICE, 2, [attr.const(0, 1), attr.out(1, '@R', 48)]),
   ioctlMessage(Obj.UVERBS_OBJECT_DEVICE, 4, [attr.out(0, '@R', 4), attr.out(1, '@R+8;', 8)]),
   ioctlMessage(Obj.UVERBS_OBJECT_DEVICE, 5, [
@@ -478,7 +505,11 @@ const METHODS: Ioctl[] = [
   destroyMethod(Obj.UVERBS_OBJECT_FLOW, 0, 10),
 ];
 
-const written = (command: Command): Template => ({ door: 'write', message: byWrite(command), fills: new Map() });
+const written = (command: Command): Template => ({
+  door: 'write',
+  message: byWrite(command),
+  fills: new Map(),
+});
 const called = (ioctl: Ioctl): Template => ({ door: 'ioctl', ...ioctl });
 
 export const setup: readonly Template[] = SETUP.map(written);
