@@ -11,7 +11,8 @@ export interface Mlx4Flow extends Flow {
 
 const FlowType = { NORMAL: 0, ALL_DEFAULT: 1, MC_DEFAULT: 2, SNIFFER: 3 } as const;
 const TYPES: readonly number[] = Object.values(FlowType);
-const FLAG_DONT_TRAP = 1;
+/** IB_FLOW_ATTR_FLAGS_DONT_TRAP. */
+const FLAG_DONT_TRAP = 1 << 1;
 const MAX_PRIORITY = 0xfff;
 const SPEC_ETH = 0x20;
 

@@ -56,7 +56,8 @@ export function regUserMr(adapter: Adapter, protection: ProtectionDomain, reques
  * pinned read-only if one read-only mapping covers all of it.
  */
 function pin(pid: number, { start, length, access }: MrRequest, replaces?: Pinned): Pinned {
-  const mappings = mappingsOf(pid, start, start + length);
+  // No bytes in the middle of a page still pin that page.
+  const mappings = mappingsOf(pid, start, start + (length || 1n));
   const whole = mappings.find((mapping) => mapping.start <= start && mapping.end >= start + length);
   const writable = isWritable(access) || whole === undefined || whole.writable;
   return pinPages(pid, { start, length, writable, mappings, ...(replaces && { replaces }) });

@@ -15,7 +15,8 @@ import {
 import type { IbDevice } from '../core/device.js';
 import type { Ucontext } from '../core/objects.js';
 import type { Udata } from '../core/udata.js';
-import type { EventFile, UverbsFile } from './file.js';
+import type { EventFile } from './events/event-file.js';
+import type { UverbsFile } from './file.js';
 import type { ObjectType, Uobject } from './uobject.js';
 
 /** A range of the client's memory. */

@@ -14,7 +14,7 @@ import type { IbDevice } from '../core/device.js';
 import { EventType, eventName } from '../core/events.js';
 import type { Ucontext, UserPages } from '../core/objects.js';
 import { AsyncEventFile } from './events/async-event-file.js';
-import type { CompletionChannel } from './events/completion-channel.js';
+import type { EventFile } from './events/event-file.js';
 import { runIoctl } from './ioctl/framing.js';
 import type { KernelProfile } from './profile.js';
 import type { Uapi } from './uapi.js';
@@ -22,8 +22,6 @@ import { RemoveReason, type Uobject, UobjectTable } from './uobject.js';
 import type { UverbsDevice } from './uverbs-device.js';
 import { runWrite } from './write/framing.js';
 import type { XrcdTable } from './xrcd-table.js';
-
-export type EventFile = AsyncEventFile | CompletionChannel;
 
 export class UverbsFile implements FileOperations {
   readonly process: ClientProcess;
@@ -156,7 +154,7 @@ export class UverbsFile implements FileOperations {
     return name === undefined ? undefined : this.#eventFiles.get(name);
   }
 
-  eventFileReleased(file: EventFile, uobject: Uobject<never> | Uobject): void {
+  eventFileReleased(file: EventFile, uobject: Uobject): void {
     for (const [name, known] of this.#eventFiles) if (known === file) this.#eventFiles.delete(name);
     if (uobject.live) this.uobjects.drop(uobject as Uobject);
     this.#releaseIfUnused();

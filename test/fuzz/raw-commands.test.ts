@@ -29,6 +29,8 @@ const COMMANDS_PER_FILE = 150;
 const COMMANDS_PER_MACHINE = 20_000;
 const MAX_HEAP_GROWTH = 8 * 2 ** 20;
 const MAX_RSS_GROWTH = 30 * 2 ** 20;
+/** Until then a daemon under load grows. */
+const WARM_UP_COMMANDS = 25_000;
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
@@ -167,7 +169,7 @@ async function withoutKernel(t: Test): Promise<void> {
 }
 
 const lineOf = ({ door, message, fills }: Template, kind: string): string =>
-  [kind, door, message, ...[...fills].flatMap(([offset, fill]) => [offset, fill])].join(' ');
+  [kind, door, message, ...[...fills].flat()].join(' ');
 
 const INPUT = `${[
   ...setup.map((template) => lineOf(template, 'setup')),
@@ -213,7 +215,7 @@ async function throughDaemon(t: Test): Promise<void> {
   const clients = 2;
   const share = Math.ceil(DAEMON_COMMANDS / clients);
   // What it needs for such a load at all does not count.
-  await fuzz(t, path, SEED + 1, share / 2);
+  await fuzz(t, path, SEED + 1, WARM_UP_COMMANDS);
   const before = residentBytes(daemon.pid);
   const reports = await Promise.all(
     Array.from({ length: clients }, (_, i) => fuzz(t, path, SEED + 2 + i, share)),

@@ -76,7 +76,7 @@ t.test('CREATE_CQ', async (t) => {
       await stage.strike();
     }
   }
-  await walkTable(t, stage, createCq, [...CREATIONS, ...REFUSALS] as Row<{ cqe: number }>[]);
+  await walkTable(t, stage, createCq, [...CREATIONS, ...REFUSALS]);
   await walkFrame(t, stage, createCq);
 });
 
@@ -101,7 +101,7 @@ t.test('EX_CREATE_CQ', async (t) => {
   ];
   const flags: Row<Fields> = ['flags that the driver has not', { flags: 2 }, 'EINVAL'];
   const rows = [...first, ...CREATIONS, ...REFUSALS.slice(0, 5), flags, ...REFUSALS.slice(5)];
-  await walkTable(t, stage, exCreateCq, rows as Row<{ cqe: number }>[]);
+  await walkTable(t, stage, exCreateCq, rows);
   await walkFrame(t, stage, exCreateCq);
 });
 

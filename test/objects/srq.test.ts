@@ -73,7 +73,7 @@ t.test('CREATE_SRQ', async (t) => {
     }
   }
   const rows = [...badHandles('pdHandle', ({ cq }) => cq, foreign.pd), ...DRIVER_ROWS];
-  await walkTable(t, stage, createSrq, rows as Row<Sizes>[]);
+  await walkTable(t, stage, createSrq, rows);
   await walkFrame(t, stage, createSrq);
 });
 
@@ -108,7 +108,7 @@ t.test('CREATE_XSRQ', async (t) => {
     ...DRIVER_ROWS,
   ];
   // The type decides whether the domain and the CQ are looked at, so pairs with it say nothing of the order.
-  await walkTable(t, stage, createXsrq, rows as Row<Fields>[], { ordered: false });
+  await walkTable(t, stage, createXsrq, rows, { ordered: false });
   await walkFrame(t, stage, createXsrq);
 });
 

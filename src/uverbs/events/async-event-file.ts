@@ -1,9 +1,9 @@
-import { type Call, Errno, type FileOperations, type PollTable } from '../../../devfs/index.js';
 import { uverbsDefaultObjects } from '../../abi/index.js';
 import { EventType } from '../../core/events.js';
 import type { UverbsFile } from '../file.js';
 import { type ObjectType, RemoveReason, type Uobject } from '../uobject.js';
-import { type EventCounter, EventQueue } from './event-queue.js';
+import { EventFile } from './event-file.js';
+import type { EventCounter } from './event-queue.js';
 
 /** struct ib_uverbs_async_event_desc: u64 element, u32 event_type, u32 reserved. */
 const RECORD_SIZE = 16;
@@ -12,14 +12,9 @@ const RECORD_SIZE = 16;
  * Asynchronous events of a file (core/uverbs_std_types_async_fd.c). It stays readable when the device is removed
  * or the device file closed; DEVICE_FATAL is the last event of a removed device.
  */
-export class AsyncEventFile implements FileOperations {
-  readonly #queue = new EventQueue(RECORD_SIZE);
-  readonly #file: UverbsFile;
-  readonly #uobject: Uobject<AsyncEventFile>;
-
+export class AsyncEventFile extends EventFile {
   constructor(file: UverbsFile, uobject: Uobject<AsyncEventFile>) {
-    this.#file = file;
-    this.#uobject = uobject;
+    super(file, uobject as Uobject, RECORD_SIZE);
   }
 
   /** `element` is the user handle of the object, the port number, or 0 for the device. */
@@ -27,35 +22,14 @@ export class AsyncEventFile implements FileOperations {
     const record = new DataView(new ArrayBuffer(RECORD_SIZE));
     record.setBigUint64(0, element, true);
     record.setUint32(8, type, true);
-    this.#queue.push(new Uint8Array(record.buffer), counter);
+    this.queue.push(new Uint8Array(record.buffer), counter);
   }
 
   /** The last event; whether the file ends with it depends on the kernel. */
   deviceRemoved(): void {
-    const { fatalFirst, closedQueue } = this.#file.profile;
+    const { fatalFirst, closedQueue } = this.file.profile;
     if (!fatalFirst) this.push(0n, EventType.DEVICE_FATAL);
-    if (closedQueue.asyncEnds) this.#queue.close(closedQueue);
-  }
-
-  dropOf(counter: EventCounter): void {
-    this.#queue.dropOf(counter);
-  }
-
-  read(call: Call, count: number): Uint8Array | Promise<Uint8Array> {
-    return this.#queue.read(call, count);
-  }
-
-  write(): number {
-    throw new Errno('EBADF');
-  }
-
-  poll(_call: Call, table: PollTable): number {
-    return this.#queue.poll(table);
-  }
-
-  release(): void {
-    this.#queue.close(this.#file.profile.closedQueue);
-    this.#file.eventFileReleased(this, this.#uobject);
+    if (closedQueue.asyncEnds) this.close();
   }
 }
 

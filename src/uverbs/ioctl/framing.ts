@@ -10,7 +10,8 @@ import {
   uverbsAttrFlags,
   uverbsAttrUhw,
 } from '../../abi/index.js';
-import type { EventFile, UverbsFile } from '../file.js';
+import type { EventFile } from '../events/event-file.js';
+import type { UverbsFile } from '../file.js';
 import { ClientUdata } from '../udata.js';
 import type { AttributeSpec, HandleAttribute, Method, PointerIn, PointerOut } from './method.js';
 import { type GivenAttribute, inputBytes, MethodCall } from './method-call.js';

@@ -2,7 +2,7 @@ import { copyFromUser, Errno } from '../../../devfs/index.js';
 import { type IbUverbsAttr, type Struct, uverbsAttrFlags } from '../../abi/index.js';
 import type { Udata } from '../../core/udata.js';
 import { Bundle, type UserBuffer } from '../bundle.js';
-import type { EventFile } from '../file.js';
+import type { EventFile } from '../events/event-file.js';
 import type { ObjectType, Uobject } from '../uobject.js';
 
 /** An attribute of the call, and where the client's own copy of it is. */

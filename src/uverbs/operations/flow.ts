@@ -4,7 +4,7 @@ import { type IbUverbsFlowAttr, uverbsDefaultObjects } from '../../abi/index.js'
 import type { IbDevice } from '../../core/device.js';
 import { type Flow, type FlowSpec, QpType } from '../../core/objects.js';
 import { createFlow, destroyFlow } from '../../core/verbs.js';
-import type { Bundle } from '../bundle.js';
+import { type Bundle, requireZeroFrom } from '../bundle.js';
 import type { ObjectType, Uobject } from '../uobject.js';
 import { qpType } from './qp.js';
 
@@ -32,12 +32,11 @@ const MAX_SPEC_SIZE = 88;
 /** struct ib_uverbs_flow_spec_hdr: u32 type, u16 size, u16 reserved. */
 const SPEC_HEADER_SIZE = 8;
 
-/** Bytes of the filter by type of specification; a mask of the same length follows it. */
+/** Bytes that are known of the filter, by type of specification. */
 const FILTER_SIZES: ReadonlyMap<number, number> = new Map([
   [0x20, 16], // ETH
-  [0x22, 8], // IB
   [0x30, 12], // IPV4
-  [0x31, 40], // IPV6
+  [0x31, 39], // IPV6
   [0x34, 8], // ESP
   [0x40, 4], // TCP
   [0x41, 4], // UDP
@@ -55,9 +54,7 @@ export function makeFlow(
 ): Uobject<UserFlow> {
   checkAttributes(bundle, compMask, flowAttr);
   if (specs.byteLength < flowAttr.size) throw new Errno('ENOSPC', 'the specifications are cut off');
-  for (let at = flowAttr.size; at < specs.byteLength; at++) {
-    if (specs.getUint8(at) !== 0) throw new Errno('EOPNOTSUPP', 'the request has an unknown tail');
-  }
+  requireZeroFrom(specs, flowAttr.size);
   const uobject = bundle.create(flowType);
   const { device } = bundle;
   if (!device.isValidPort(flowAttr.port)) throw new Errno('EINVAL', `no port ${flowAttr.port}`);
@@ -98,17 +95,22 @@ function parseSpecs(view: DataView, { size, numOfSpecs }: IbUverbsFlowAttr): Flo
   return specs;
 }
 
+/**
+ * A filter and its mask, of the same length. Filters may be shorter than this kernel knows, or longer if the mask is
+ * zero there (spec_filter_size).
+ */
 function parseSpec(view: DataView, at: number, length: number): FlowSpec {
   const type = view.getUint32(at, true);
-  const filter = FILTER_SIZES.get(type & ~INNER);
-  if (
-    filter === undefined ||
-    view.getUint16(at + 6, true) !== 0 ||
-    length !== SPEC_HEADER_SIZE + 2 * filter
-  ) {
-    throw new Errno('EINVAL', `a malformed specification of type 0x${type.toString(16)}`);
-  }
+  const known = FILTER_SIZES.get(type & ~INNER);
+  const malformed = (): Errno =>
+    new Errno('EINVAL', `a malformed specification of type 0x${type.toString(16)}`);
+  if (known === undefined || view.getUint16(at + 6, true) !== 0) throw malformed();
+  const filter = Math.floor((length - SPEC_HEADER_SIZE) / 2);
+  if (filter <= 0) throw malformed();
   const start = view.byteOffset + at + SPEC_HEADER_SIZE;
   const bytes = new Uint8Array(view.buffer, start, 2 * filter).slice();
-  return { type, value: bytes.subarray(0, filter), mask: bytes.subarray(filter) };
+  const mask = bytes.subarray(filter);
+  if (mask.subarray(known).some((byte) => byte !== 0)) throw malformed();
+  const size = Math.min(filter, known);
+  return { type, value: bytes.subarray(0, size), mask: mask.subarray(0, size) };
 }

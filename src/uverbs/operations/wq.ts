@@ -1,7 +1,6 @@
 /** Work queues and their indirection tables: receive side scaling. */
 import { Errno } from '../../../devfs/index.js';
 import { IB_USER_VERBS_MAX_LOG_IND_TBL_SIZE, uverbsDefaultObjects } from '../../abi/index.js';
-import type { RssOps } from '../../core/device-ops.js';
 import type { ProtectionDomain, RwqIndTable, WorkQueue } from '../../core/objects.js';
 import { createRwqIndTable, createWq, destroyRwqIndTable, destroyWq } from '../../core/verbs.js';
 import { type Bundle, requireZeroFrom } from '../bundle.js';
@@ -83,22 +82,6 @@ export function modifyUserWq(
   const state = (mask & WqAttr.STATE) !== 0 ? given.state : currentState;
   if (currentState > LAST_STATE || state > LAST_STATE) throw new Errno('EINVAL', 'there is no such state');
   bundle.device.ops.rss?.modifyWq(wq, mask, { ...given, state, currentState }, bundle.udata);
-}
-
-/** enum ib_wq_attr_mask. */
-const WQ_STATE = 1;
-const WQ_CUR_STATE = 2;
-/** IB_WQS_ERR. */
-const LAST_STATE = 2;
-
-export type WqChange = Parameters<RssOps['modifyWq']>[2];
-
-/** What the mask does not name stays; a state that there is not is EINVAL. */
-export function modifyUserWq(bundle: Bundle, { wq }: UserWq, attrMask: number, given: WqChange): void {
-  const currentState = (attrMask & WQ_CUR_STATE) !== 0 ? given.currentState : wq.state;
-  const state = (attrMask & WQ_STATE) !== 0 ? given.state : currentState;
-  if (Math.max(state, currentState) > LAST_STATE) throw new Errno('EINVAL', 'there is no such state');
-  bundle.device.ops.rss?.modifyWq(wq, attrMask, { ...given, state, currentState }, bundle.udata);
 }
 
 /**
