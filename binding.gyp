@@ -5,6 +5,7 @@
       "sources": [
         "devfs/native/addon.cc",
         "devfs/native/fuse.cc",
+        "devfs/native/guard.cc",
         "devfs/native/memory.cc",
         "devfs/native/process.cc",
         "devfs/native/agent.cc",

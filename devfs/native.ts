@@ -67,10 +67,20 @@ export interface Native {
   stopSession(session: unknown): void;
   /** Writes buffer[0..length) to /dev/fuse: 0 or -errno. */
   fuseReply(fd: number, buffer: Uint8Array, length: number): number;
+  /** Sends notifications one after the other in another thread, then calls back. */
+  fuseNotify(fd: number, messages: Uint8Array[], done: () => void): void;
   /** FUSE_DEV_IOC_BACKING_OPEN: the backing id (> 0) or -errno. */
   backingOpen(fuseFd: number, fd: number): number;
   /** FUSE_DEV_IOC_BACKING_CLOSE: 0 or -errno. */
   backingClose(fuseFd: number, backingId: number): number;
+
+  // guard.cc
+  /**
+   * Starts a process that unmounts `mountpoint` by force when this one dies, however it dies: its pid or -errno.
+   */
+  startGuard(mountpoint: string): number;
+  /** Ends a guard without any unmounting. */
+  stopGuard(pid: number): void;
 
   // memory.cc
   /** A new memfd of `bytes` zero bytes; the descriptor (CLOEXEC) or -errno. */

@@ -3,8 +3,6 @@
  * tells the kernel about changes. Knows messages and handles; what a request means is in operations.ts.
  */
 import { randomBytes } from 'node:crypto';
-import { write } from 'node:fs';
-import { promisify } from 'node:util';
 import type { Call } from '../call.js';
 import { explain, installDescriptor } from '../client/agent.js';
 import { DESCRIPTOR_PREFIX } from '../client/descriptors.js';
@@ -20,8 +18,6 @@ import { type Inode, InodeTable } from './inodes.js';
 import { MAX_WRITE, setU64 } from './messages.js';
 import { type Operation, operations } from './operations.js';
 import { Request } from './request.js';
-
-const writeToKernel = promisify(write);
 
 /**
  * How long the session keeps reading after the last request before it goes back to the event loop. A client on another
@@ -62,11 +58,16 @@ export class Session {
   readonly fd: number;
   readonly #options: SessionOptions;
   readonly #native: unknown;
+  /** Pid of the process that ends the connection if this one is killed. */
+  readonly #guardPid: number;
   readonly #handles = new Map<number, Handle>();
   readonly #waiting = new Map<number, Call>();
   /** Descriptors being installed, by the name under which the client opens them. */
   readonly #descriptors = new Map<string, { node: DescriptorNode; tid: number; directory?: Inode }>();
-  #notifications: Promise<unknown> = Promise.resolve();
+  /** Notifications of removed entries that are to be sent, and those that are under way. */
+  #removed: Uint8Array[] = [];
+  #removals: Promise<void> = Promise.resolve();
+  readonly #notifying = new Set<Promise<void>>();
   #nextHandle = 1;
   #noMapping: number | undefined;
   #closed = false;
@@ -88,6 +89,11 @@ export class Session {
       (length) => this.#dispatch(new Request(view, input, length)),
       (error) => this.#lost(error),
     );
+    this.#guardPid = native.startGuard(options.mountpoint);
+    if (this.#guardPid < 0) {
+      const { code } = Errno.from(this.#guardPid);
+      this.log.warn({ code }, 'the mount has no guard: if the daemon is killed, its clients may hang');
+    }
     options.root.watchRemovals((directory, name, node) => this.#forgetEntry(directory, name, node));
   }
 
@@ -234,7 +240,7 @@ export class Session {
   #dropDescriptorName(name: string): void {
     const directory = this.#descriptors.get(name)?.directory;
     this.#descriptors.delete(name);
-    if (directory !== undefined) this.#notify(() => this.#sendInval(directory, name));
+    if (directory !== undefined) void this.#notify([invalEntry(directory, name)]);
   }
 
   interrupt(unique: number): void {
@@ -258,37 +264,32 @@ export class Session {
    * inotify watches have been told.
    */
   async forgotten(): Promise<void> {
-    await this.#notifications;
+    this.#sendRemovals();
+    await this.#removals;
   }
 
+  /** What goes together is told together, in order: a directory is only deleted when what was in it is. */
   #forgetEntry(directory: Directory, name: string, node: Node): void {
     const child = this.inodes.remove(node);
     const parent = this.inodes.find(directory);
     if (child === undefined || parent === undefined) return; // nothing that the kernel knows
-    this.#notify(() => this.#sendDelete(parent, child, name));
+    if (this.#removed.length === 0) queueMicrotask(() => this.#sendRemovals());
+    // Deleting fails for an entry that is not the one the kernel knows; then dropping the name is what is left.
+    this.#removed.push(deleteEntry(parent, child, name), invalEntry(parent, name));
   }
 
-  /**
-   * Notifications go one after the other, as a directory is only deleted when what was in it is; and in another
-   * thread, because the kernel takes locks that a lookup may hold while it waits for us.
-   */
-  #notify(send: () => Promise<unknown>): void {
-    this.#notifications = this.#notifications.then(() => (this.#closed ? undefined : send()));
+  #sendRemovals(): void {
+    const batch = this.#removed;
+    if (batch.length === 0) return;
+    this.#removed = [];
+    this.#removals = this.#removals.then(() => this.#notify(batch));
   }
 
-  #sendInval(parent: Inode, name: string): Promise<unknown> {
-    const message = notification(Notify.INVAL_ENTRY, 16, name);
-    setU64(message.view, 16, parent.nodeid);
-    message.view.setUint32(24, message.nameLength, true);
-    return writeToKernel(this.fd, message.bytes).catch(() => undefined);
-  }
-
-  async #sendDelete(parent: Inode, child: Inode, name: string): Promise<void> {
-    const message = notification(Notify.DELETE, 24, name);
-    setU64(message.view, 16, parent.nodeid);
-    setU64(message.view, 24, child.nodeid);
-    message.view.setUint32(32, message.nameLength, true);
-    await writeToKernel(this.fd, message.bytes).catch(() => this.#sendInval(parent, name));
+  #notify(messages: Uint8Array[]): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    const sent = new Promise<void>((resolve) => native.fuseNotify(this.fd, messages, resolve));
+    this.#notifying.add(sent);
+    return sent.finally(() => this.#notifying.delete(sent));
   }
 
   #notifyPoll(kernelHandle: number): void {
@@ -356,10 +357,11 @@ export class Session {
   }
 
   #end(): void {
+    if (this.#guardPid > 0) native.stopGuard(this.#guardPid);
     for (const call of [...this.#waiting.values()]) call.interrupt();
     for (const fh of [...this.#handles.keys()]) this.release(fh);
     // Not before the last notification has let go of the descriptor, whose number may then be used again.
-    void this.#notifications.then(() => native.stopSession(this.#native));
+    void Promise.all(this.#notifying).then(() => native.stopSession(this.#native));
   }
 
   /** Runs a callback of a device whose failure concerns no caller. */
@@ -370,6 +372,23 @@ export class Session {
       this.log.error({ err: error, operation }, 'a callback failed');
     }
   }
+}
+
+/** FUSE_NOTIFY_INVAL_ENTRY: u64 parent, u32 namelen, u32 flags, name. */
+function invalEntry(parent: Inode, name: string): Uint8Array {
+  const { bytes, view, nameLength } = notification(Notify.INVAL_ENTRY, 16, name);
+  setU64(view, 16, parent.nodeid);
+  view.setUint32(24, nameLength, true);
+  return bytes;
+}
+
+/** FUSE_NOTIFY_DELETE: u64 parent, u64 child, u32 namelen, u32 padding, name. */
+function deleteEntry(parent: Inode, child: Inode, name: string): Uint8Array {
+  const { bytes, view, nameLength } = notification(Notify.DELETE, 24, name);
+  setU64(view, 16, parent.nodeid);
+  setU64(view, 24, child.nodeid);
+  view.setUint32(32, nameLength, true);
+  return bytes;
 }
 
 /** A notification message: the header, `fixed` bytes to be filled in, and a NUL-terminated name. */

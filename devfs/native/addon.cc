@@ -2,6 +2,7 @@
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitFuse(env, exports);
+  InitGuard(env, exports);
   InitMemory(env, exports);
   InitProcess(env, exports);
   InitAgent(env, exports);

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include <string>
+#include <vector>
 
 #include "addon.h"
 
@@ -155,6 +156,34 @@ Napi::Value FuseReply(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), n < 0 ? -errno : 0);
 }
 
+// Sends notifications in a thread of their own, because the kernel takes locks for them that a lookup may hold
+// while it waits for an answer; all of a batch in one go, because each return to the event loop costs a turn of it.
+class Notifier : public Napi::AsyncWorker {
+ public:
+  Notifier(Napi::Function done, int fd, Napi::Array messages) : AsyncWorker(done), fd_(fd) {
+    for (uint32_t i = 0; i < messages.Length(); i++) {
+      Napi::Uint8Array bytes = messages.Get(i).As<Napi::Uint8Array>();
+      messages_.emplace_back(bytes.Data(), bytes.Data() + bytes.ByteLength());
+    }
+  }
+
+  // Errors mean that there is nothing to forget: the kernel never knew the entry, or has dropped it.
+  void Execute() override {
+    for (const std::vector<uint8_t>& message : messages_)
+      if (write(fd_, message.data(), message.size()) < 0 && errno == ENODEV) return;
+  }
+
+ private:
+  int fd_;
+  std::vector<std::vector<uint8_t>> messages_;
+};
+
+Napi::Value FuseNotify(const Napi::CallbackInfo& info) {
+  (new Notifier(info[2].As<Napi::Function>(), info[0].As<Napi::Number>(), info[1].As<Napi::Array>()))
+      ->Queue();
+  return info.Env().Undefined();
+}
+
 Napi::Value BackingOpen(const Napi::CallbackInfo& info) {
   FuseBackingMap map = {info[1].As<Napi::Number>().Int32Value(), 0, 0};
   int id = ioctl(info[0].As<Napi::Number>().Int32Value(), BACKING_OPEN_IOCTL, &map);
@@ -174,6 +203,7 @@ void InitFuse(Napi::Env env, Napi::Object exports) {
   exports["startSession"] = Napi::Function::New(env, StartSession);
   exports["stopSession"] = Napi::Function::New(env, StopSession);
   exports["fuseReply"] = Napi::Function::New(env, FuseReply);
+  exports["fuseNotify"] = Napi::Function::New(env, FuseNotify);
   exports["backingOpen"] = Napi::Function::New(env, BackingOpen);
   exports["backingClose"] = Napi::Function::New(env, BackingClose);
 }

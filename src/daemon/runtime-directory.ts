@@ -99,7 +99,10 @@ export class RuntimeDirectory {
   /** Mounts may lie on top of one another. Detaching asks the file system nothing, so a dead one cannot hang it. */
   #unmount(): void {
     for (const { mountpoint } of simulatorMounts()) {
-      if (mountpoint === this.paths.mountpoint) native.umount(mountpoint, native.MNT_DETACH);
+      if (mountpoint === this.paths.mountpoint) {
+        // By force: a daemon that could not die keeps its clients waiting, and this ends them all.
+        native.umount(mountpoint, native.MNT_FORCE | native.MNT_DETACH);
+      }
     }
   }
 }

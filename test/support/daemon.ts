@@ -22,10 +22,15 @@ export interface Output {
   stderr: string;
 }
 
-/** Runs a program to its end. It is killed after a minute. */
-export function execute(file: string, args: string[], env: NodeJS.ProcessEnv = {}): Promise<Output> {
+/** Runs a program to its end. It is killed after a minute, or another time. */
+export function execute(
+  file: string,
+  args: string[],
+  env: NodeJS.ProcessEnv = {},
+  timeout = 60_000,
+): Promise<Output> {
   return new Promise((resolve) => {
-    const options = { env: { ...process.env, ...env }, timeout: 60_000, maxBuffer: 64 * 2 ** 20 };
+    const options = { env: { ...process.env, ...env }, timeout, maxBuffer: 64 * 2 ** 20 };
     execFile(file, args, options, (error, stdout, stderr) => {
       const code = error === null ? 0 : (error.code ?? error.signal ?? 'unknown');
       resolve({ code, stdout, stderr });

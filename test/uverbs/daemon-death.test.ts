@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { native } from '../../devfs/native.js';
 import { type Daemon, eventually, execute, isMounted, startDaemon, VERBSIM } from '../support/daemon.js';
 import {
   ALLOC_PD,
@@ -20,11 +21,16 @@ import { byWrite } from './support/messages.js';
 const GONE = ['ENOTCONN', 'ECONNABORTED'];
 const PATIENCE_MS = 5000;
 const CLIENTS = 20;
+/** umount2(2): aborts a FUSE connection, whoever holds it. */
+const MNT_FORCE = 1;
 
 const nodeOf = ({ mountpoint }: Pick<Daemon, 'mountpoint'>): string =>
   join(mountpoint, 'dev', 'infiniband', 'uverbs0');
 
-async function kill(daemon: Daemon): Promise<void> {
+/** Kills the simulator, which must take no help from anybody. */
+async function kill(t: Test, daemon: Daemon): Promise<void> {
+  // If it does, this ends what waits for it, so that the test can end.
+  t.teardown(() => native.umount(daemon.mountpoint, MNT_FORCE));
   daemon.process.kill('SIGKILL');
   await eventually('the simulator is gone', () => daemon.process.signalCode !== null);
 }
@@ -48,7 +54,7 @@ t.test('clients that wait are woken', async (t) => {
   const reads = [await door.start('read', asyncFd, 16), await door.start('read', channel, 8)];
   const polls = [await door.start('poll', asyncFd, 60_000), await door.start('epoll', channel, 60_000)];
   for (const job of [...reads, ...polls]) t.ok((await door.wait(job, 20)).pending);
-  await kill(daemon);
+  await kill(t, daemon);
   for (const job of reads) t.ok(GONE.includes(String(outcome(await door.wait(job, PATIENCE_MS)))), 'a read');
   for (const job of polls) t.notOk((await door.wait(job, PATIENCE_MS)).pending, 'a poll');
 
@@ -90,7 +96,7 @@ t.test('clients in the middle of commands get errors', async (t) => {
   };
   const ends = doors.map(work);
   await setTimeout(300);
-  await kill(daemon);
+  await kill(t, daemon);
   dead = true;
   for (const end of await Promise.all(ends)) {
     t.ok(isError(end) && end.errno !== undefined, `a client got ${outcome(end)}`);
@@ -107,7 +113,7 @@ t.test('the next simulator clears away what was left', async (t) => {
   const daemon = await startDaemon(t);
   const door = UverbsDoor.start(t);
   const { fd } = await openByWrite(door, nodeOf(daemon));
-  await kill(daemon);
+  await kill(t, daemon);
   t.ok(isMounted(daemon.mountpoint), 'the mount of the dead one stays');
   await restart(t, daemon);
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');

@@ -53,8 +53,10 @@ export class ClientMemory {
     this.firstDescriptor = Number(firstDescriptor);
   }
 
-  /** A client that ends with the test. Throws an Error if it does not start. */
+  /** A client that ends with the test. Throws an Error if it does not start, or may not do what the tests do. */
   static async start(t: Test): Promise<ClientMemory> {
+    if (process.getuid?.() !== 0)
+      throw new Error('this test needs a client with every capability: run it as root');
     const directory = mkdtempSync(join(tmpdir(), 'fuzz-arena-'));
     t.teardown(() => rmdirSync(directory));
     const child = spawn(clientProgram('fuzz-arena'), [directory, `${DESCRIPTORS}`], {
