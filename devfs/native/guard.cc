@@ -20,6 +20,8 @@
 namespace {
 
 const size_t kStack = 16384;
+// A real-time signal that nobody else sends; a service manager's SIGTERM is for the daemon alone.
+const int kParentDied = 44;
 
 struct Guard {
   pid_t daemon;
@@ -44,12 +46,15 @@ int Watch(void* argument) {
   Guard* guard = static_cast<Guard*>(argument);
   const long signals = reinterpret_cast<long>(&guard->signals);
   Call(SYS_rt_sigprocmask, SIG_SETMASK, signals, 0, sizeof guard->signals);
-  Call(SYS_prctl, PR_SET_PDEATHSIG, SIGTERM);
+  Call(SYS_prctl, PR_SET_PDEATHSIG, kParentDied);
   Call(SYS_prctl, PR_SET_NAME, reinterpret_cast<long>("devfs-guard"));
   Call(SYS_setsid);
   // Above all /dev/fuse, whose last descriptor keeps the connection alive.
   Call(SYS_close_range, 0, ~0u, 0);
-  while (Call(SYS_getppid) == guard->daemon) Call(SYS_rt_sigtimedwait, signals, 0, 0, sizeof guard->signals);
+  // The parent's id says nothing of its death while one of its threads cannot die.
+  while (Call(SYS_getppid) == guard->daemon &&
+         Call(SYS_rt_sigtimedwait, signals, 0, 0, sizeof guard->signals) != kParentDied) {
+  }
   Call(SYS_umount2, reinterpret_cast<long>(guard->mountpoint.c_str()), MNT_FORCE | MNT_DETACH);
   Call(SYS_exit, 0);
   return 0;

@@ -9,8 +9,9 @@ import { callMethod } from './support/attributes.js';
 import { flowDestroy } from './support/methods.js';
 import { createFlow, destroyFlow, destroyQp, ETH_SPEC, flowAttr } from './support/requests.js';
 import { type Scene, Stage } from './support/scene.js';
-import { badHandles, DOORS, type Row, walkFrame, walkTable } from './support/table.js';
+import { badHandles, DOORS, type Row, walkTable } from './support/table.js';
 import { walkAttributes, walkMethodTable } from './support/walk-attributes.js';
+import { walkFrame } from './support/walk-frame.js';
 
 const daemon = await startDaemon(t, { config: '[[device]]\nlink_layer = "ethernet"\n\n[[device]]\n' });
 const ETHERNET = { ethernet: true };

@@ -16,7 +16,7 @@ t.test("a forked child uses its parent's context through ioctl", async (t) => {
   const { door } = stage;
   await door.ask('fork');
 
-  t.equal(outcome(await DOORS.write(scene, allocPd(scene))), 'EACCES', 'write is the opener’s');
+  t.equal(outcome(await DOORS.write(scene, allocPd(scene))), 'EACCES', "write is the opener's");
   t.equal(outcome(await DOORS.write(scene, queryQp(scene))), 'EACCES');
   t.equal(outcome(await DOORS.INVOKE_WRITE(scene, queryQp(scene))), 0);
   t.equal(resultOf(await callMethod(mrQuery, scene)), 'ok', 'it sees what its parent made');

@@ -6,9 +6,9 @@ import { openByWrite } from '../uverbs/support/context.js';
 import { outcome, UverbsDoor } from '../uverbs/support/door.js';
 import { u32, zeroes } from '../uverbs/support/messages.js';
 import { callMethod, type MethodCall } from './support/attributes.js';
+import type { AnyBuild } from './support/builder.js';
 import { cqCreate, mrQuery, pdDestroy, qpDestroy } from './support/methods.js';
 import {
-  type AnyBuild,
   allocPd,
   attachMcast,
   closeXrcd,

@@ -5,9 +5,9 @@ import { startDaemon } from '../support/daemon.js';
 import { outcome } from '../uverbs/support/door.js';
 import { extended, parse, u32 } from '../uverbs/support/messages.js';
 import { callMethod, type MethodCall } from './support/attributes.js';
+import type { AnyBuild } from './support/builder.js';
 import { cqDestroy, mrDestroy, mwDestroy, pdDestroy, qpDestroy, srqDestroy } from './support/methods.js';
 import {
-  type AnyBuild,
   allocMw,
   allocPd,
   attachMcast,

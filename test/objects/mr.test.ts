@@ -10,8 +10,9 @@ import { callMethod, outputOf, u32Of } from './support/attributes.js';
 import { mrAdvise, mrDestroy, mrDmabuf, mrQuery } from './support/methods.js';
 import { allocPd, deregMr, regMr, reregMr } from './support/requests.js';
 import { type Scene, Stage } from './support/scene.js';
-import { badHandles, DOORS, type DoorName, walkFrame, walkTable } from './support/table.js';
+import { badHandles, DOORS, type DoorName, walkTable } from './support/table.js';
 import { walkAttributes, walkMethodTable } from './support/walk-attributes.js';
+import { walkFrame } from './support/walk-frame.js';
 
 const daemon = await startDaemon(t);
 

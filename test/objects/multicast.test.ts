@@ -4,7 +4,8 @@ import { startDaemon } from '../support/daemon.js';
 import { outcome } from '../uverbs/support/door.js';
 import { attachMcast, detachMcast, MGID, modifyQp, QpMask } from './support/requests.js';
 import { type Scene, Stage } from './support/scene.js';
-import { badHandles, DOORS, type Row, walkFrame, walkTable } from './support/table.js';
+import { badHandles, DOORS, type Row, walkTable } from './support/table.js';
+import { walkFrame } from './support/walk-frame.js';
 
 const daemon = await startDaemon(t, { config: '[[device]]\n\n[[device]]\nlink_layer = "ethernet"\n' });
 const ETHERNET = { device: 1, ethernet: true };

@@ -6,8 +6,9 @@ import { parse } from '../uverbs/support/messages.js';
 import { mwDestroy } from './support/methods.js';
 import { allocMw, deallocMw } from './support/requests.js';
 import { Stage } from './support/scene.js';
-import { badHandles, DOORS, walkFrame, walkTable } from './support/table.js';
+import { badHandles, DOORS, walkTable } from './support/table.js';
 import { walkAttributes, walkMethodTable } from './support/walk-attributes.js';
+import { walkFrame } from './support/walk-frame.js';
 
 const daemon = await startDaemon(t);
 

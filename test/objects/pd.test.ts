@@ -8,8 +8,9 @@ import { callMethod } from './support/attributes.js';
 import { cqCreate, pdDestroy } from './support/methods.js';
 import { allocPd, createCompChannel, createCq, deallocPd } from './support/requests.js';
 import { Stage } from './support/scene.js';
-import { badHandles, DOORS, walkFrame, walkTable } from './support/table.js';
+import { badHandles, DOORS, walkTable } from './support/table.js';
 import { walkAttributes, walkMethodTable } from './support/walk-attributes.js';
+import { walkFrame } from './support/walk-frame.js';
 
 const daemon = await startDaemon(t);
 

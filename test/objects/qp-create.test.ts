@@ -6,11 +6,11 @@ import { openByIoctl } from '../uverbs/support/context.js';
 import { outcome, succeeded, UverbsDoor } from '../uverbs/support/door.js';
 import { parse, u32, zeroes } from '../uverbs/support/messages.js';
 import { callMethod, handleIn, outputOf, u32Of } from './support/attributes.js';
+import type { Change } from './support/builder.js';
 import { qpCap, qpCreate, qpDestroy } from './support/methods.js';
 import {
   allocPd,
   attachMcast,
-  type Change,
   createCq,
   createQp,
   destroyQp,
@@ -20,8 +20,9 @@ import {
   qpQueues,
 } from './support/requests.js';
 import { type Scene, Stage, xrcTarget } from './support/scene.js';
-import { badHandles, DOORS, type Row, walkFrame, walkTable } from './support/table.js';
+import { badHandles, DOORS, type Row, walkTable } from './support/table.js';
 import { walkAttributes, walkMethodTable } from './support/walk-attributes.js';
+import { walkFrame } from './support/walk-frame.js';
 
 const daemon = await startDaemon(t);
 

@@ -5,9 +5,9 @@ import { startDaemon } from '../support/daemon.js';
 import { openByIoctl } from '../uverbs/support/context.js';
 import { outcome, succeeded, UverbsDoor } from '../uverbs/support/door.js';
 import { parse, zeroes } from '../uverbs/support/messages.js';
+import type { Build } from './support/builder.js';
 import {
   allocPd,
-  type Build,
   createCq,
   createQp,
   exModifyQp,
@@ -19,7 +19,8 @@ import {
   queryQp,
 } from './support/requests.js';
 import { made, type Scene, Stage } from './support/scene.js';
-import { badHandles, DOORS, type Row, walkFrame, walkTable } from './support/table.js';
+import { badHandles, DOORS, type Row, walkTable } from './support/table.js';
+import { walkFrame } from './support/walk-frame.js';
 
 const daemon = await startDaemon(t, {
   config: '[[device]]\nports = 2\n\n[[device]]\nlink_layer = "ethernet"\n',

@@ -17,8 +17,9 @@ import {
   SrqType,
 } from './support/requests.js';
 import { made, Stage } from './support/scene.js';
-import { badHandles, DOORS, type Row, walkFrame, walkTable } from './support/table.js';
+import { badHandles, DOORS, type Row, walkTable } from './support/table.js';
 import { walkAttributes, walkMethodTable } from './support/walk-attributes.js';
+import { walkFrame } from './support/walk-frame.js';
 
 const daemon = await startDaemon(t);
 

@@ -21,8 +21,9 @@ import {
   queryQp,
 } from './support/requests.js';
 import { made, type Scene, Stage, xrcTarget } from './support/scene.js';
-import { badHandles, DOORS, walkFrame, walkTable } from './support/table.js';
+import { badHandles, DOORS, walkTable } from './support/table.js';
 import { walkAttributes, walkMethodTable } from './support/walk-attributes.js';
+import { walkFrame } from './support/walk-frame.js';
 
 const daemon = await startDaemon(t);
 const CLOSED = 900;

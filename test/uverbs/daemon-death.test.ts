@@ -62,10 +62,11 @@ t.test('clients that wait are woken', async (t) => {
     ['write', await door.command(fd, ALLOC_PD)],
     ['ioctl', await door.invoke(fd, ALLOC_PD)],
     ['read', await door.read(asyncFd, 16)],
-    ['open', await door.ask('open', nodeOf(daemon))],
   ] as const) {
     t.ok(GONE.includes(String(outcome(answer))), `${name}: ${outcome(answer)}`);
   }
+  await eventually('the guard unmounts', () => !isMounted(daemon.mountpoint));
+  t.equal(outcome(await door.ask('open', nodeOf(daemon))), 'ENOENT');
   t.match(await door.ask('store32', map, 0, 1), { result: 0 }, 'mappings stay');
   t.match(await door.ask('load32', map, 0), { value: 1 });
   t.equal(outcome(await door.close(fd)), 0);
@@ -114,7 +115,7 @@ t.test('the next simulator clears away what was left', async (t) => {
   const door = UverbsDoor.start(t);
   const { fd } = await openByWrite(door, nodeOf(daemon));
   await kill(t, daemon);
-  t.ok(isMounted(daemon.mountpoint), 'the mount of the dead one stays');
+  await eventually('the guard unmounts', () => !isMounted(daemon.mountpoint));
   await restart(t, daemon);
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
   const here = mounts.filter((line) => line.split(' ')[4] === daemon.mountpoint);

@@ -141,7 +141,7 @@ async function setUp(door: UverbsDoor, { fd, asyncFd }: Context, ethernet: boole
   return scene;
 }
 
-export interface StageOptions {
+interface StageOptions {
   /** Number of the device; its ports are Ethernet. */
   device?: number;
   ethernet?: boolean;

@@ -17,11 +17,7 @@ import {
 import type { Foreign, Scene, Stage } from './scene.js';
 import { expectResult, type Result } from './table.js';
 
-export type MethodRow = readonly [
-  what: string,
-  changes: Changes | ((scene: Scene) => Changes),
-  result: Result,
-];
+type MethodRow = readonly [what: string, changes: Changes | ((scene: Scene) => Changes), result: Result];
 
 /** As walkTable, for a method. */
 export async function walkMethodTable(
