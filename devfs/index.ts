@@ -12,7 +12,7 @@ export {
   pinnedPagesOf,
   pinPages,
 } from './client/pinned-memory.js';
-export { ClientProcess } from './client/process.js';
+export { ClientProcess, threadGroupOf } from './client/process.js';
 export { type BlockedSyscall, blockedSyscall, Syscall } from './client/syscall.js';
 export { Errno, type ErrnoName, errno } from './errno.js';
 export {

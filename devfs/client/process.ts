@@ -26,7 +26,7 @@ export class ClientProcess {
     if (status === undefined) {
       throw new Errno('EPERM', 'the caller is not visible in the pid namespace of the daemon');
     }
-    const pid = Number(/^Tgid:\t(\d+)$/m.exec(status)?.[1]);
+    const pid = threadGroupIn(status);
     const comm = /^Name:\t(.*)$/m.exec(status)?.[1] ?? '';
     const pidfd = native.pidfdOpen(pid);
     if (pidfd < 0) throw Errno.from(pidfd, `pidfd_open of process ${pid}`);
@@ -61,6 +61,16 @@ export class ClientProcess {
     if (this.#pidfd >= 0) native.closeFd(this.#pidfd);
     this.#pidfd = -1;
   }
+}
+
+function threadGroupIn(status: string): number {
+  return Number(/^Tgid:\t(\d+)$/m.exec(status)?.[1]);
+}
+
+/** The process that thread `tid` belongs to; the thread itself if it is gone. */
+export function threadGroupOf(tid: number): number {
+  const status = readStatus(tid);
+  return status === undefined ? tid : threadGroupIn(status);
 }
 
 function readStatus(tid: number): string | undefined {

@@ -111,7 +111,7 @@ export interface DeviceOps {
 
   regUserMr(pd: ProtectionDomain, request: MrRequest, udata: Udata): MemoryRegion;
   /** Keeps the keys. */
-  reregUserMr(mr: MemoryRegion, change: Rereg): void;
+  reregUserMr(mr: MemoryRegion, change: Rereg, udata: Udata): void;
   deregMr(mr: MemoryRegion): void;
 
   createCq(

@@ -3,6 +3,11 @@
  * in and out of the client's memory.
  */
 export interface Udata {
+  /**
+   * Process id of the caller, whose memory the addresses in the command mean. Not always the process that made the
+   * context: its children may use it, too.
+   */
+  readonly pid: number;
   /** Bytes that the client says it supplied and has room for. */
   readonly inputLength: number;
   readonly outputLength: number;

@@ -68,9 +68,9 @@ export function regUserMr(pd: ProtectionDomain, request: MrRequest, udata: Udata
   return create([pd], () => pd.context.device.ops.regUserMr(pd, request, udata));
 }
 
-export function reregUserMr(mr: MemoryRegion, change: Rereg): void {
+export function reregUserMr(mr: MemoryRegion, change: Rereg, udata: Udata): void {
   const before = mr.pd;
-  mr.context.device.ops.reregUserMr(mr, change);
+  mr.context.device.ops.reregUserMr(mr, change, udata);
   if (change.pd === undefined) return;
   before.users--;
   change.pd.users++;

@@ -6,6 +6,8 @@ import { copyToUser } from '../../devfs/index.js';
 import { CQE_SIZE } from './capabilities.js';
 
 interface Ring {
+  /** Whose memory it is in. */
+  readonly pid: number;
   readonly address: bigint;
   readonly entries: number;
 }
@@ -25,13 +27,13 @@ export function ownerBit(index: number, entries: number): number {
 }
 
 /** Makes every entry of a new queue an empty one; zeroed ones would look valid. */
-export function fillNewCq(pid: number, ring: Ring): void {
-  fill(pid, ring, (chunk) => chunk.fill(EMPTY));
+export function fillNewCq(ring: Ring): void {
+  fill(ring, (chunk) => chunk.fill(EMPTY));
 }
 
 /** The same for a queue that goes on with entry `first` in a new ring. */
-export function fillResizedCq(pid: number, ring: Ring, first: number): void {
-  fill(pid, ring, (chunk, slot) => {
+export function fillResizedCq(ring: Ring, first: number): void {
+  fill(ring, (chunk, slot) => {
     chunk.fill(EMPTY);
     for (let at = 0; at < chunk.length; at += CQE_SIZE) {
       const index = nextEntryOfSlot(slot + at / CQE_SIZE, first, ring.entries);
@@ -45,11 +47,7 @@ function nextEntryOfSlot(slot: number, first: number, entries: number): number {
   return first + ((slot - (first % entries) + entries) % entries);
 }
 
-function fill(
-  pid: number,
-  { address, entries }: Ring,
-  prepare: (chunk: Uint8Array, slot: number) => void,
-): void {
+function fill({ pid, address, entries }: Ring, prepare: (chunk: Uint8Array, slot: number) => void): void {
   const chunk = new Uint8Array(Math.min(entries, CHUNK) * CQE_SIZE);
   for (let slot = 0; slot < entries; slot += CHUNK) {
     prepare(chunk, slot);
@@ -58,7 +56,7 @@ function fill(
 }
 
 /** Entry `index` of a ring that is to be left says so: the client looks for nothing behind it. */
-export function writeResizeCqe(pid: number, { address, entries }: Ring, index: number): void {
+export function writeResizeCqe({ pid, address, entries }: Ring, index: number): void {
   const at = address + BigInt((index % entries) * CQE_SIZE);
   const cqe = new Uint8Array(CQE_SIZE);
   cqe[OWNER_OFFSET] = ownerBit(index, entries) | OPCODE_RESIZE;

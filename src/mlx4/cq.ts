@@ -12,6 +12,8 @@ import type { Mlx4Context } from './ucontext.js';
 
 /** A ring of CQEs in the client's memory. */
 export interface CqRing {
+  /** Process whose memory it is in. */
+  pid: number;
   address: bigint;
   /** A power of two. */
   entries: number;
@@ -46,10 +48,10 @@ export function createCq(
   const entries = powerOfTwoCeil(cqe + 1);
   const { bufAddr, dbAddr } = mlx4IbCreateCq.read(udata.copyIn(mlx4IbCreateCq.size), 0);
   return Resources.acquire((resources) => {
-    const ring = resources.take(pinRing(context, bufAddr, entries), ({ pinned }) => pinned.unpin());
-    context.doorbells.map(dbAddr, resources);
+    const ring = resources.take(pinRing(udata.pid, bufAddr, entries), ({ pinned }) => pinned.unpin());
+    context.doorbells.map(udata.pid, dbAddr, resources);
     const cqn = resources.take(adapter.cqns.allocate(), (n) => adapter.cqns.free(n));
-    fillNewCq(context.owner.pid, ring);
+    fillNewCq(ring);
     const bytes = new Uint8Array(mlx4IbCreateCqResp.size);
     mlx4IbCreateCqResp.write(new DataView(bytes.buffer), 0, { cqn });
     udata.copyOut(bytes.subarray(0, 4));
@@ -78,13 +80,9 @@ function assertSize(adapter: Adapter, cqe: number): void {
   throw new Errno('EINVAL', `a CQ of ${cqe} entries; 1 to ${adapter.limits.maxCqe} are possible`);
 }
 
-function pinRing(context: Mlx4Context, address: bigint, entries: number): CqRing {
+function pinRing(pid: number, address: bigint, entries: number): CqRing {
   const length = BigInt(entries * CQE_SIZE);
-  return {
-    address,
-    entries,
-    pinned: pinPages(context.owner.pid, { start: address, length, writable: true }),
-  };
+  return { pid, address, entries, pinned: pinPages(pid, { start: address, length, writable: true }) };
 }
 
 /**
@@ -99,10 +97,10 @@ export function resizeCq(adapter: Adapter, queue: CompletionQueue, cqe: number, 
   if (entries > adapter.limits.maxCqe + 1) throw new Errno('EINVAL', `${entries} entries are too many`);
   const { bufAddr } = mlx4IbResizeCq.read(udata.copyIn(mlx4IbResizeCq.size), 0);
   const old = { ...cq.ring };
-  const ring = pinRing(cq.context, bufAddr, entries);
+  const ring = pinRing(udata.pid, bufAddr, entries);
   try {
-    fillResizedCq(cq.context.owner.pid, ring, cq.producerIndex + 1);
-    writeResizeCqe(cq.context.owner.pid, old, cq.producerIndex);
+    fillResizedCq(ring, cq.producerIndex + 1);
+    writeResizeCqe(old, cq.producerIndex);
   } catch (error) {
     ring.pinned.unpin();
     throw error;

@@ -123,7 +123,7 @@ function deviceOps(hca: Hca, adapter: Adapter): DeviceOps {
     allocPd: (context, udata) => allocPd(adapter, context, udata),
     deallocPd,
 
-    regUserMr: (pd, request) => regUserMr(adapter, pd, request),
+    regUserMr: (pd, request, udata) => regUserMr(adapter, pd, request, udata),
     reregUserMr,
     deregMr,
 

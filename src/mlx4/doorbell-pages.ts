@@ -1,6 +1,6 @@
 /**
- * The pages of a client that hold its doorbell records (hw/mlx4/doorbell.c). Many records share a page, which is
- * pinned once.
+ * The pages of clients that hold the doorbell records of a context (hw/mlx4/doorbell.c). Many records share a page,
+ * which is pinned once.
  */
 import { PAGE_SIZE, type Pinned, pinPages } from '../../devfs/index.js';
 import type { Resources } from './resources.js';
@@ -11,29 +11,26 @@ interface DoorbellPage {
 }
 
 export class DoorbellPages {
-  readonly #pid: number;
-  readonly #pages = new Map<bigint, DoorbellPage>();
+  /** By process and address. */
+  readonly #pages = new Map<string, DoorbellPage>();
 
-  constructor(pid: number) {
-    this.#pid = pid;
-  }
-
-  /** Pins the page of the record at `address`. Throws what pinPages throws. */
-  map(address: bigint, resources: Resources): void {
+  /** Pins the page of the record at `address` of process `pid`. Throws what pinPages throws. */
+  map(pid: number, address: bigint, resources: Resources): void {
     const start = address & ~(PAGE_SIZE - 1n);
-    let page = this.#pages.get(start);
+    const key = `${pid}:${start}`;
+    let page = this.#pages.get(key);
     if (page === undefined) {
-      const pinned = pinPages(this.#pid, { start, length: PAGE_SIZE, writable: false });
+      const pinned = pinPages(pid, { start, length: PAGE_SIZE, writable: false });
       page = { pinned, records: 0 };
-      this.#pages.set(start, page);
+      this.#pages.set(key, page);
     }
     page.records++;
-    resources.take(page, () => this.#unmap(start, page));
+    resources.take(page, () => this.#unmap(key, page));
   }
 
-  #unmap(start: bigint, page: DoorbellPage): void {
+  #unmap(key: string, page: DoorbellPage): void {
     if (--page.records > 0) return;
     page.pinned.unpin();
-    this.#pages.delete(start);
+    this.#pages.delete(key);
   }
 }

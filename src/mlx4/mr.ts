@@ -3,6 +3,7 @@ import { Errno, mappingsOf, type Pinned, pinPages } from '../../devfs/index.js';
 import { ibUverbsAccessFlags } from '../abi/index.js';
 import type { MrRequest, Rereg } from '../core/device-ops.js';
 import type { MemoryRegion, ProtectionDomain } from '../core/objects.js';
+import type { Udata } from '../core/udata.js';
 import type { Adapter } from './adapter.js';
 import { keyOfIndex } from './keys.js';
 import type { Mlx4Pd } from './pd.js';
@@ -13,7 +14,8 @@ export interface Mlx4Mr extends MemoryRegion {
   readonly kind: 'region';
   readonly context: Mlx4Context;
   pd: Mlx4Pd;
-  readonly memory: { pinned: Pinned };
+  /** Whose memory it is, and what is pinned of it. */
+  readonly memory: { pid: number; pinned: Pinned };
   readonly resources: Resources;
 }
 
@@ -28,10 +30,15 @@ const WRITABLE =
 const isWritable = (access: number): boolean => (access & WRITABLE) !== 0;
 
 /** lkey and rkey are the same. */
-export function regUserMr(adapter: Adapter, protection: ProtectionDomain, request: MrRequest): Mlx4Mr {
+export function regUserMr(
+  adapter: Adapter,
+  protection: ProtectionDomain,
+  request: MrRequest,
+  { pid }: Udata,
+): Mlx4Mr {
   const pd = protection as Mlx4Pd;
   return Resources.acquire((resources) => {
-    const memory = resources.take({ pinned: pin(pd.context.owner.pid, request) }, (m) => m.pinned.unpin());
+    const memory = resources.take({ pid, pinned: pin(pid, request) }, (m) => m.pinned.unpin());
     const index = resources.take(adapter.mptIndexes.allocate(), (n) => adapter.mptIndexes.free(n));
     const key = keyOfIndex(index);
     const mr: Mlx4Mr = {
@@ -64,7 +71,7 @@ function pin(pid: number, { start, length, access }: MrRequest, replaces?: Pinne
 }
 
 /** Any combination of changes, all or none. Keys and handle stay. */
-export function reregUserMr(region: MemoryRegion, { access, pd, translation }: Rereg): void {
+export function reregUserMr(region: MemoryRegion, { access, pd, translation }: Rereg, { pid }: Udata): void {
   const mr = region as Mlx4Mr;
   if (mr.users > 0) throw new Errno('EBUSY', `${mr.users} memory windows are bound to the region`);
   if (access !== undefined && isWritable(access) && !mr.memory.pinned.writable) {
@@ -72,7 +79,8 @@ export function reregUserMr(region: MemoryRegion, { access, pd, translation }: R
   }
   if (translation !== undefined) {
     const request = { ...translation, access: access ?? mr.access };
-    mr.memory.pinned = pin(mr.context.owner.pid, request, mr.memory.pinned);
+    mr.memory.pinned = pin(pid, request, mr.memory.pinned);
+    mr.memory.pid = pid;
     mr.start = translation.start;
     mr.length = translation.length;
     mr.iova = translation.iova;

@@ -26,6 +26,8 @@ import type { Mlx4Context } from './ucontext.js';
 
 /** The queues of a QP in its client's memory. */
 export interface QpMemory {
+  /** Process whose memory it is. */
+  readonly pid: number;
   readonly address: bigint;
   readonly layout: QpLayout;
   /** The number of posted receives, 4 bytes; undefined without a receive queue. */
@@ -125,16 +127,21 @@ function userQueues(
   const sq = sendQueue(adapter.limits, request.logSqBbCount, request.logSqStride);
   const layout = qpLayout(sq, rq);
   resources.take(
-    pinPages(context.owner.pid, {
+    pinPages(udata.pid, {
       start: request.bufAddr,
       length: BigInt(layout.bytes),
       writable: false,
     }),
     (pinned) => pinned.unpin(),
   );
-  if (hasRq) context.doorbells.map(request.dbAddr, resources);
+  if (hasRq) context.doorbells.map(udata.pid, request.dbAddr, resources);
   return {
-    memory: { address: request.bufAddr, layout, dbAddress: hasRq ? request.dbAddr : undefined },
+    memory: {
+      pid: udata.pid,
+      address: request.bufAddr,
+      layout,
+      dbAddress: hasRq ? request.dbAddr : undefined,
+    },
     cap: { ...cap, maxRecvWr: rq.entries, maxRecvSge: hasRq ? powerOfTwoCeil(cap.maxRecvSge) : 0 },
   };
 }

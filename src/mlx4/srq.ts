@@ -14,6 +14,8 @@ export interface Mlx4Srq extends SharedReceiveQueue {
   readonly pd: Mlx4Pd;
   readonly xrcd: Mlx4Xrcd | undefined;
   readonly layout: SrqLayout;
+  /** Process whose memory the queue is in. */
+  readonly pid: number;
   readonly bufferAddress: bigint;
   /** The number of posted receives in the client's memory, 4 bytes. */
   readonly dbAddress: bigint;
@@ -58,10 +60,10 @@ export function createSrq(
   const { bufAddr, dbAddr } = mlx4IbCreateSrq.read(udata.copyIn(mlx4IbCreateSrq.size), 0);
   return Resources.acquire((resources) => {
     const length = BigInt(layout.entries << layout.logStride);
-    resources.take(pinPages(pd.context.owner.pid, { start: bufAddr, length, writable: false }), (pinned) =>
+    resources.take(pinPages(udata.pid, { start: bufAddr, length, writable: false }), (pinned) =>
       pinned.unpin(),
     );
-    pd.context.doorbells.map(dbAddr, resources);
+    pd.context.doorbells.map(udata.pid, dbAddr, resources);
     const srqn = resources.take(adapter.srqns.allocate(), (n) => adapter.srqns.free(n));
     const bytes = new Uint8Array(mlx4IbCreateSrqResp.size);
     mlx4IbCreateSrqResp.write(new DataView(bytes.buffer), 0, { srqn });
@@ -75,6 +77,7 @@ export function createSrq(
       maxWr: layout.entries - 1,
       maxSge,
       layout,
+      pid: udata.pid,
       bufferAddress: bufAddr,
       dbAddress: dbAddr,
       limit: 0,

@@ -32,5 +32,5 @@ export function allocUcontext(
     cqeSize: caps.CQE_SIZE,
   });
   udata.copyOut(bytes);
-  return { device, owner, pages, doorbells: new DoorbellPages(owner.pid), wqnRanges: new WqnRanges() };
+  return { device, owner, pages, doorbells: new DoorbellPages(), wqnRanges: new WqnRanges() };
 }

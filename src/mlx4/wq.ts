@@ -15,6 +15,8 @@ import { WqState } from './wq-state.js';
 export interface Mlx4Wq extends WorkQueue {
   readonly pd: Mlx4Pd;
   readonly layout: QpLayout;
+  /** Process whose memory the queue is in. */
+  readonly pid: number;
   readonly bufferAddress: bigint;
   /** The number of posted receives in the client's memory, 4 bytes. */
   readonly dbAddress: bigint;
@@ -57,14 +59,14 @@ export function createWq(
   const layout = qpLayout(DUMMY_SEND_QUEUE, rq);
   return Resources.acquire((resources) => {
     resources.take(
-      pinPages(pd.context.owner.pid, {
+      pinPages(udata.pid, {
         start: request.bufAddr,
         length: BigInt(layout.bytes),
         writable: false,
       }),
       (pinned) => pinned.unpin(),
     );
-    pd.context.doorbells.map(request.dbAddr, resources);
+    pd.context.doorbells.map(udata.pid, request.dbAddr, resources);
     const wqNum = pd.context.wqnRanges.allocate(adapter.qpns, 2 ** request.logRangeSize, resources);
     const wq: Mlx4Wq = {
       pd,
@@ -75,6 +77,7 @@ export function createWq(
       maxSge: init.maxSge,
       state: WqState.RESET,
       layout,
+      pid: udata.pid,
       bufferAddress: request.bufAddr,
       dbAddress: request.dbAddr,
       hardwareState: WqState.RESET,

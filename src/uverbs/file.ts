@@ -8,6 +8,7 @@ import {
   type DescriptorReply,
   Errno,
   type FileOperations,
+  threadGroupOf,
 } from '../../devfs/index.js';
 import type { Usage } from '../core/core.js';
 import type { IbDevice } from '../core/device.js';
@@ -102,6 +103,11 @@ export class UverbsFile implements FileOperations {
 
   get uapi(): Uapi {
     return this.#uverbsDevice.uapi;
+  }
+
+  /** Process of a caller: the one that opened the file, or one that shares it. */
+  pidOf({ tid }: Call): number {
+    return this.process.hasThread(tid) ? this.process.pid : threadGroupOf(tid);
   }
 
   /** The device. Throws EIO when it was removed. */

@@ -10,6 +10,7 @@ export type UdataInput = Uint8Array | UserBuffer;
  * Both parts are named by functions, because the ioctl door knows them only when all attributes are parsed.
  */
 export class ClientUdata implements Udata {
+  readonly #pid: () => number;
   readonly #tid: number;
   readonly #input: () => UdataInput | undefined;
   readonly #output: () => UserBuffer | undefined;
@@ -17,15 +18,21 @@ export class ClientUdata implements Udata {
 
   /** @param beyond where input that came with the command lies in the client's memory, for what follows it there */
   constructor(
+    pid: () => number,
     tid: number,
     input: () => UdataInput | undefined,
     output: () => UserBuffer | undefined,
     beyond: () => bigint | undefined = () => undefined,
   ) {
+    this.#pid = pid;
     this.#tid = tid;
     this.#input = input;
     this.#output = output;
     this.#beyond = beyond;
+  }
+
+  get pid(): number {
+    return this.#pid();
   }
 
   get inputLength(): number {

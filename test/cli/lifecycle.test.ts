@@ -65,7 +65,8 @@ t.test('up after a crash clears away what was left', async (t) => {
   await verbsim('up');
   process.kill(Number(readFileSync(paths.pidFile, 'utf8')), 'SIGKILL');
   await eventually('the simulator is gone', async () => (await verbsim('status')).code === 3);
-  t.ok(isMounted(paths.mountpoint), 'its mount stays');
+  await eventually('its guard has unmounted', () => !isMounted(paths.mountpoint));
+  t.ok(existsSync(paths.lockFile), 'its directory stays');
   const up = await verbsim('up');
   t.equal(up.code, 0, up.stderr);
   t.equal((await verbsim('run', '--', 'ls', '/dev/infiniband')).code, 0);

@@ -17,6 +17,9 @@ t.test('without a file there is one device', async (t) => {
         boardId: 'MT_1100120019',
         ports: 1,
         driverWithoutDisassociate: false,
+        kernelProfile: '6.12',
+        linkLayer: 'infiniband',
+        limits: {},
       },
     ],
     socketGroup: undefined,
@@ -45,6 +48,11 @@ t.test('what a file says is taken', async (t) => {
     board_id = "MT_1060110018"
     ports = 2
     driver_without_disassociate = true
+    kernel_profile = "4.3"
+    link_layer = "ethernet"
+    [device.limits]
+    max_qp = 1000
+    max_rwq_indirection_table_size = 64
   `);
   t.same(config, {
     devices: [
@@ -56,11 +64,23 @@ t.test('what a file says is taken', async (t) => {
         boardId: 'MT_1060110018',
         ports: 2,
         driverWithoutDisassociate: true,
+        kernelProfile: '4.3',
+        linkLayer: 'ethernet',
+        limits: { maxQp: 1000, maxRwqIndirectionTableSize: 64 },
       },
     ],
     socketGroup: 'rdma',
     logLevel: 'debug',
   });
+});
+
+t.test('limits are those of an adapter', async (t) => {
+  const errorOfLimit = (line: string): string =>
+    (t.throws(() => parse(`[[device]]\n[device.limits]\n${line}\n`), ConfigError) as ConfigError).message;
+  t.match(errorOfLimit('max_qpp = 3'), 'device[0].limits.max_qpp is not a key that verbsim knows');
+  t.match(errorOfLimit('max_qp = 0'), 'device[0].limits.max_qp must be at least 1');
+  t.match(errorOfLimit('max_qp = 300000'), 'device[0].limits.max_qp must be at most');
+  t.match(errorOfLimit('max_rwq_indirection_table_size = 65'), 'must be a power of two');
 });
 
 t.test('a GUID may be a number', async (t) => {

@@ -16,7 +16,7 @@ t.test('memory regions', async (t) => {
   const register = (start: bigint, length: bigint, access: number): MemoryRegion =>
     ops.regUserMr(pd, { start, length, iova: start, access }, new BufferUdata());
   const errorOfRereg = (mr: MemoryRegion, change: Rereg): string =>
-    errorOf(() => ops.reregUserMr(mr, change));
+    errorOf(() => ops.reregUserMr(mr, change, new BufferUdata()));
 
   t.test('lkey and rkey are the same, and no two regions share one', async (t) => {
     const at = await client.map('rw', 1);

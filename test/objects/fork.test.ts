@@ -8,6 +8,8 @@ import { allocPd, createQp, deallocPd, queryQp, regMr } from './support/requests
 import { Stage } from './support/scene.js';
 import { DOORS, resultOf } from './support/table.js';
 
+const CQE_SIZE = 32;
+
 const daemon = await startDaemon(t);
 
 t.test("a forked child uses its parent's context through ioctl", async (t) => {
@@ -22,7 +24,9 @@ t.test("a forked child uses its parent's context through ioctl", async (t) => {
   t.equal(resultOf(await callMethod(mrQuery, scene)), 'ok', 'it sees what its parent made');
   t.equal(resultOf(await callMethod(pdDestroy, scene)), 'ok', 'and can destroy it');
   t.equal(resultOf(await DOORS.INVOKE_WRITE(scene, allocPd(scene))), 'ok', 'and make more');
-  t.equal(resultOf(await callMethod(cqCreate, scene)), 'ok', 'in the memory that both had');
+  await door.ask('scratch-fill', '00'.repeat(CQE_SIZE));
+  t.equal(resultOf(await callMethod(cqCreate, scene)), 'ok');
+  t.match(await door.ask('scratch-dump', CQE_SIZE), { data: 'cc'.repeat(CQE_SIZE) }, "in the child's memory");
   t.equal(resultOf(await callMethod(qpCreate, scene)), 'ok');
   t.equal(resultOf(await DOORS.INVOKE_WRITE(scene, regMr(scene))), 'ok');
 

@@ -75,7 +75,12 @@ class Parser {
     this.#argument = argument;
     this.#array = array;
     this.#tid = call.tid;
-    this.#call = new MethodCall(file, call, this.#udata(call.tid), this.#given);
+    this.#call = new MethodCall(
+      file,
+      call,
+      this.#udata(() => file.pidOf(call), call.tid),
+      this.#given,
+    );
   }
 
   run(): number | DescriptorReply {
@@ -198,9 +203,10 @@ class Parser {
   }
 
   /** The driver's attributes are looked up when they are used, after the array was parsed. */
-  #udata(tid: number): ClientUdata {
+  #udata(pid: () => number, tid: number): ClientUdata {
     const given = this.#given;
     return new ClientUdata(
+      pid,
       tid,
       () => {
         const attr = given.get(UVERBS_ATTR_UHW_IN)?.attr;

@@ -73,10 +73,14 @@ export function reregMr(
   if ((flags & REREG_TRANS) !== 0) checkOffset(translation);
   const mr = bundle.lookup(mrType, request.mrHandle);
   if ((flags & REREG_ACCESS) !== 0) checkAccess(access);
-  reregUserMr(mr, {
-    ...((flags & REREG_PD) !== 0 && { pd: bundle.lookup(pdType, request.pdHandle) }),
-    ...((flags & REREG_ACCESS) !== 0 && { access }),
-    ...((flags & REREG_TRANS) !== 0 && { translation }),
-  });
+  reregUserMr(
+    mr,
+    {
+      ...((flags & REREG_PD) !== 0 && { pd: bundle.lookup(pdType, request.pdHandle) }),
+      ...((flags & REREG_ACCESS) !== 0 && { access }),
+      ...((flags & REREG_TRANS) !== 0 && { translation }),
+    },
+    bundle.udata,
+  );
   return mr;
 }

@@ -46,12 +46,13 @@ function isWhole(data: Buffer): boolean {
 }
 
 /** The driver reads its structure whole, also beyond the end of a request that is too short for it. */
-function driverPart(call: Call, { input, inputOffset, output }: Parts): ClientUdata {
+function driverPart(file: UverbsFile, call: Call, { input, inputOffset, output }: Parts): ClientUdata {
   const beyond = (): bigint | undefined => {
     const address = bufferAddress(call);
     return address === undefined ? undefined : address + BigInt(inputOffset);
   };
   return new ClientUdata(
+    () => file.pidOf(call),
     call.tid,
     () => input,
     () => output,
@@ -85,7 +86,7 @@ function runCommand(file: UverbsFile, call: Call, data: Buffer): number | Descri
   const parts = row?.extended === true ? extendedParts(data) : legacyParts(call, data, row);
   if (row === undefined)
     throw new Errno('EOPNOTSUPP', `write command 0x${word.toString(16)} is not supported`);
-  const command = new Command(file, call, driverPart(call, parts), parts.core);
+  const command = new Command(file, call, driverPart(file, call, parts), parts.core);
   try {
     row.run(command);
     return command.finish(data.length);

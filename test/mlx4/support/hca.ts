@@ -8,6 +8,10 @@ import { createMlx4Device, type Mlx4Options } from '../../../src/mlx4/device.js'
 
 /** Driver data in buffers; without input, or with no room for output, using it is EFAULT. */
 export class BufferUdata implements Udata {
+  /** The process that `openHca` was last called for. */
+  static client = process.pid;
+
+  readonly pid = BufferUdata.client;
   readonly #input: Uint8Array;
   readonly output: Uint8Array;
 
@@ -68,6 +72,7 @@ export function openHca(pid: number, options: Partial<Mlx4Options> = {}): Hca {
     new Subnet(),
   );
   const { ops } = device;
+  BufferUdata.client = pid;
   device.registered = true;
   const owner = { pid, comm: 'test' };
   const pages = { revoke() {}, buffer: new ArrayBuffer(0) };
