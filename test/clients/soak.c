@@ -156,6 +156,11 @@ static pid_t start(unsigned seed)
 	pid_t pid = fork();
 	if (pid == 0)
 		live(seed);
+	if (pid < 0) {
+		// The others come to their end by themselves. -1 must never get to kill(2).
+		perror("fork");
+		exit(1);
+	}
 	return pid;
 }
 
