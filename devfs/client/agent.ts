@@ -5,8 +5,8 @@
 import { errno } from '../errno.js';
 import { type AgentResult, type InstallDescriptorJob, native, type PatchStatJob } from '../native.js';
 
-/** A client that makes no system call for this long is let go. */
-const TIMEOUT_MS = 1000;
+/** A client that makes no system call for this long is let go. A busy machine may not run one for seconds. */
+const TIMEOUT_MS = 10_000;
 
 /** Answers an open and makes the client's next fstat on the descriptor show a character device. */
 export function presentAsDevice(job: Omit<PatchStatJob, 'timeoutMs'>): Promise<AgentResult> {

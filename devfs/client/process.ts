@@ -3,14 +3,18 @@ import { Errno } from '../errno.js';
 import { native } from '../native.js';
 
 /**
- * A client process, held by a pidfd so that a reused process id is never mistaken for it.
+ * A client process, held by a pidfd so that a reused process id is never mistaken for it. All files that a process
+ * opens share one.
  */
 export class ClientProcess {
+  static readonly #known = new Map<number, ClientProcess>();
+
   /** Process id (thread group id) in the daemon's pid namespace. */
   readonly pid: number;
   /** Name of the thread that was seen first, as in /proc/PID/comm. */
   readonly comm: string;
   #pidfd: number;
+  #holders = 1;
   #running = false;
   #stopWatching: (() => void) | undefined;
 
@@ -20,17 +24,27 @@ export class ClientProcess {
     this.#pidfd = pidfd;
   }
 
-  /** The process that thread `tid` belongs to. Throws EPERM if the daemon cannot see that thread. */
+  /**
+   * The process that thread `tid` belongs to, until the caller closes it. Throws EPERM if the daemon cannot see that
+   * thread.
+   */
   static ofThread(tid: number): ClientProcess {
     const status = tid > 0 ? readStatus(tid) : undefined;
     if (status === undefined) {
       throw new Errno('EPERM', 'the caller is not visible in the pid namespace of the daemon');
     }
     const pid = threadGroupIn(status);
+    const known = ClientProcess.#known.get(pid);
+    if (known?.alive) {
+      known.#holders++;
+      return known;
+    }
     const comm = /^Name:\t(.*)$/m.exec(status)?.[1] ?? '';
     const pidfd = native.pidfdOpen(pid);
     if (pidfd < 0) throw Errno.from(pidfd, `pidfd_open of process ${pid}`);
-    return new ClientProcess(pid, comm, pidfd);
+    const process = new ClientProcess(pid, comm, pidfd);
+    ClientProcess.#known.set(pid, process);
+    return process;
   }
 
   get alive(): boolean {
@@ -54,12 +68,14 @@ export class ClientProcess {
     return typeof stop === 'function' ? stop : () => {};
   }
 
-  /** Gives the pidfd back. Idempotent. */
+  /** To be called once for each `ofThread`; the last gives the pidfd back. */
   close(): void {
+    if (--this.#holders > 0) return;
     this.#stopWatching?.();
     this.#running = false;
-    if (this.#pidfd >= 0) native.closeFd(this.#pidfd);
+    native.closeFd(this.#pidfd);
     this.#pidfd = -1;
+    if (ClientProcess.#known.get(this.pid) === this) ClientProcess.#known.delete(this.pid);
   }
 }
 

@@ -89,7 +89,7 @@ export interface DeviceConfig {
   /** The kernel whose uverbs the device shows. */
   kernelProfile: '6.12' | '4.3';
   linkLayer: 'infiniband' | 'ethernet';
-  /** Capabilities that are to be smaller than the adapter's own, by their name. */
+  /** Capabilities that differ from a real adapter's, by their name. */
   limits: Partial<Limits>;
 }
 

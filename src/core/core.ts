@@ -34,8 +34,11 @@ export interface IbClient {
 export class IbCore {
   readonly #clients: IbClient[];
   readonly #devices = new Map<string, IbDevice>();
-  /** Registration and removal never interleave: a client sees a device whole or not at all. */
-  readonly #mutex = new Mutex();
+  /**
+   * Registration and removal of a device never interleave: a client sees it whole or not at all. By name, because the
+   * removal of one device may wait for its users while others come and go.
+   */
+  readonly #mutexes = new Map<string, Mutex>();
 
   /** Clients in the order in which they are told of a new device; of a removal they are told in reverse. */
   constructor(clients: IbClient[]) {
@@ -48,7 +51,7 @@ export class IbCore {
 
   /** Makes a device known. Throws an Error, with nothing changed, if the name is taken or a client cannot add it. */
   registerDevice(device: IbDevice): Promise<void> {
-    return this.#mutex.runExclusive(async () => {
+    return this.#mutexOf(device).runExclusive(async () => {
       if (this.#devices.has(device.name)) throw new Error(`there is a device ${device.name} already`);
       const added: IbClient[] = [];
       try {
@@ -68,13 +71,22 @@ export class IbCore {
 
   /** Removes a device from under its users and says whom that hit. */
   unregisterDevice(device: IbDevice): Promise<CutOff> {
-    return this.#mutex.runExclusive(async () => {
+    return this.#mutexOf(device).runExclusive(async () => {
       const cutOff: CutOff = { contexts: [] };
       device.registered = false;
       for (const client of this.#clients.toReversed()) await client.removeOne(device, cutOff);
       this.#devices.delete(device.name);
       return cutOff;
     });
+  }
+
+  #mutexOf({ name }: IbDevice): Mutex {
+    let mutex = this.#mutexes.get(name);
+    if (mutex === undefined) {
+      mutex = new Mutex();
+      this.#mutexes.set(name, mutex);
+    }
+    return mutex;
   }
 
   dispatchEvent(event: DeviceEvent): void {

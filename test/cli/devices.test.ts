@@ -150,6 +150,8 @@ t.test('an unplug that must wait shows for whom, gives up on time, and goes on',
   const waiting = (await list(daemon))[1];
   t.match(waiting, { plugged: true, contexts: [{ pid, descriptors: 2 }] });
   t.equal(waiting?.uverbs, undefined, 'its node is gone');
+  const other = await daemon.verbsim('unplug', 'mlx4_0', '--timeout', '5');
+  t.equal(other.code, 0, `other devices do not wait for it: ${other.stderr}`);
   await door.close(fd);
   t.equal((await list(daemon))[1]?.plugged, true, 'an event file alone holds it');
   await door.close(asyncFd);

@@ -99,7 +99,7 @@ function install(tid: number, unique: bigint, reply: Buffer, response: bigint): 
         { address: response, width: 4 },
         { address: response + 8n, width: 8 },
       ],
-      timeoutMs: 1000,
+      timeoutMs: 10_000,
     },
     finish('install', unique),
   );

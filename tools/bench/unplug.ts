@@ -7,7 +7,18 @@ import type { Measurement } from './measurement.js';
 import { type Row, row } from './report.js';
 import type { Workbench } from './workbench.js';
 
-const CONTEXTS = [100, 1000];
+/** How many contexts, with how many objects each, and how many threads that wait for events. */
+interface Crowd {
+  contexts: number;
+  objects: number;
+  readers: number;
+}
+
+const CROWDS: Crowd[] = [
+  { contexts: 100, objects: 0, readers: 0 },
+  { contexts: 1000, objects: 0, readers: 0 },
+  { contexts: 10_000, objects: 10, readers: 1000 },
+];
 /** Opened and closed beforehand, so that what grows only once is not taken for the price of a context. */
 const WARM_UP_CONTEXTS = 100;
 const MEBIBYTE = 2 ** 20;
@@ -16,33 +27,51 @@ async function residentBytes({ admin }: Daemon): Promise<number> {
   return (await admin.call('status', {})).residentBytes;
 }
 
-/** A context takes two descriptors, and the limit may be lower than that. */
-function openMany(bench: Workbench, daemon: Daemon, ...args: string[]): [string, string[]] {
-  const command = ['prlimit', '--nofile=8192:', bench.programs['open-many'], ...args];
-  return daemon.run(...command);
+/** A context takes two descriptors, and a process may have 4096 of them almost everywhere. */
+const CONTEXTS_PER_PROCESS = 1000;
+
+function openMany(bench: Workbench, daemon: Daemon, ...args: number[]): [string, string[]] {
+  const hold = ['prlimit', '--nofile=4096:', bench.programs['open-many'], '--hold', ...args.map(String)];
+  return daemon.run(...hold);
+}
+
+/** A client that has its contexts open until it is stopped. */
+async function hold(bench: Workbench, daemon: Daemon, { contexts, objects, readers }: Crowd): Promise<Child> {
+  const [file, args] = openMany(bench, daemon, contexts, objects, readers);
+  const holder = Child.start(bench.cleanup, file, args, ['pipe', 'pipe', 'pipe']);
+  const line = await holder.firstLine(holder.process.stdout as Readable);
+  if (line !== 'holding') throw new Error(`a client could not open its ${contexts} contexts: ${line}`);
+  return holder;
 }
 
 async function holdAndUnplug(
   bench: Workbench,
   daemon: Daemon,
-  contexts: number,
+  { contexts, objects, readers }: Crowd,
 ): Promise<{ milliseconds: number; bytes: number; resident: number }> {
-  await runClient(bench.cleanup, ...openMany(bench, daemon, '--loop', String(WARM_UP_CONTEXTS)));
+  const warmUp = await hold(bench, daemon, { contexts: WARM_UP_CONTEXTS, objects: 0, readers: 0 });
+  await warmUp.stop();
   const before = await residentBytes(daemon);
-  const [file, args] = openMany(bench, daemon, '--hold', String(contexts));
-  const holder = Child.start(bench.cleanup, file, args, ['pipe', 'pipe', 'pipe']);
-  await holder.firstLine(holder.process.stdout as Readable);
+  const processes = Math.ceil(contexts / CONTEXTS_PER_PROCESS);
+  const share = { contexts: contexts / processes, objects, readers: readers / processes };
+  const holders: Child[] = [];
+  while (holders.length < processes) holders.push(await hold(bench, daemon, share));
   const resident = await residentBytes(daemon);
   const report = await daemon.admin.call('device.unplug', { device: DEVICE_NAME });
   if (report.contexts.length !== contexts) {
     throw new Error(`the unplug met ${report.contexts.length} of ${contexts} open contexts`);
   }
-  await holder.stop();
+  for (const holder of holders) await holder.stop();
   return { milliseconds: report.milliseconds, bytes: (resident - before) / contexts, resident };
 }
 
-async function rowsFor(bench: Workbench, floor: Floor, contexts: number): Promise<Row[]> {
-  const count = String(contexts);
+function nameOf({ contexts, objects, readers }: Crowd): string {
+  return objects === 0 ? `${contexts}` : `${contexts} (${contexts * objects} objects, ${readers} readers)`;
+}
+
+async function rowsFor(bench: Workbench, floor: Floor, crowd: Crowd): Promise<Row[]> {
+  const count = String(crowd.contexts);
+  const name = nameOf(crowd);
   const { close_ms } = await runClient<{ close_ms: number }>(bench.cleanup, bench.programs['open-close'], [
     '--hold',
     floor.device,
@@ -50,12 +79,12 @@ async function rowsFor(bench: Workbench, floor: Floor, contexts: number): Promis
   ]);
   // A fresh one each time: memory that the last round needed is not given back.
   const daemon = await startDaemon(bench);
-  const { milliseconds, bytes, resident } = await holdAndUnplug(bench, daemon, contexts);
+  const { milliseconds, bytes, resident } = await holdAndUnplug(bench, daemon, crowd);
   await daemon.stop();
   return [
-    row(`unplug with ${count} contexts open`, 'ms', milliseconds, close_ms),
-    row(`daemon's memory per context, of ${count}`, 'bytes', bytes),
-    row(`daemon's memory with ${count} contexts`, 'MiB', resident / MEBIBYTE),
+    row(`unplug with ${name} contexts open`, 'ms', milliseconds, close_ms),
+    row(`daemon's memory per context, of ${name}`, 'bytes', bytes),
+    row(`daemon's memory with ${name} contexts`, 'MiB', resident / MEBIBYTE),
   ];
 }
 
@@ -66,7 +95,7 @@ export const unplug: Measurement = {
   async run(bench) {
     const floor = await startFloor(bench);
     const rows: Row[] = [];
-    for (const contexts of CONTEXTS) rows.push(...(await rowsFor(bench, floor, contexts)));
+    for (const crowd of CROWDS) rows.push(...(await rowsFor(bench, floor, crowd)));
     return rows;
   },
 };
