@@ -458,23 +458,37 @@ t.test('a driver that cannot disassociate waits for its users', async (t) => {
 
 // Unmodified programs
 
-t.test('ibv_asyncwatch is told, and the device comes back', async (t) => {
-  const machine = await startMachine(t);
-  const { daemon } = machine;
-  // Into a pipe it would print only when its buffer is full.
-  const args = ['--runtime-dir', daemon.runtimeDir, 'run', '--', 'ibv_asyncwatch'];
+/** Starts ibv_asyncwatch and waits until it has the device open. Into a pipe it would print only at its end. */
+async function startAsyncwatch(t: Test, { runtimeDir }: Daemon) {
+  const args = ['--runtime-dir', runtimeDir, 'run', '--', 'ibv_asyncwatch'];
   const watch = spawn(VERBSIM, args, { cols: 120 });
   t.teardown(() => watch.kill('SIGKILL'));
   let output = '';
   watch.onData((text) => (output += text));
   await eventually('ibv_asyncwatch waits', () => /async event/i.test(output));
+  return { watch, output: () => output };
+}
+
+t.test('ibv_asyncwatch is told and ends, as 4.3', async (t) => {
+  const machine = await startMachine(t, 'kernel_profile = "4.3"');
+  const { watch, output } = await startAsyncwatch(t, machine.daemon);
+  const exit = new Promise<number>((resolve) => watch.onExit(({ exitCode }) => resolve(exitCode)));
+  await machine.unplug();
+  t.equal(await exit, 1, 'its next read fails');
+  t.match(output(), 'IBV_EVENT_DEVICE_FATAL');
+});
+
+t.test('ibv_asyncwatch is told, and the device comes back', async (t) => {
+  const machine = await startMachine(t);
+  const { daemon } = machine;
+  const { output } = await startAsyncwatch(t, daemon);
 
   const start = performance.now();
   const { code, stdout } = await daemon.verbsim('unplug', 'mlx4_0', '--json');
   t.equal(code, 0);
   t.ok(performance.now() - start < 5000, 'unplug returns at once');
   t.match(JSON.parse(stdout).contexts, [{ comm: 'ibv_asyncwatch' }]);
-  await eventually('ibv_asyncwatch is told', () => output.includes('IBV_EVENT_DEVICE_FATAL'));
+  await eventually('ibv_asyncwatch is told', () => output().includes('IBV_EVENT_DEVICE_FATAL'));
 
   const list = async () => (await daemon.run('ibv_devices')).stdout;
   t.notMatch(await list(), 'mlx4_0');
