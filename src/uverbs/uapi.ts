@@ -12,7 +12,7 @@ import type { DeviceOps } from '../core/device-ops.js';
 import type { Method } from './ioctl/method.js';
 import { methods } from './ioctl/methods/index.js';
 import type { WriteCommand } from './write/command.js';
-import { commands } from './write/commands.js';
+import { commands } from './write/commands/index.js';
 
 export class Uapi {
   readonly driverId: number;

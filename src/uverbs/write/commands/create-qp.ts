@@ -1,14 +1,14 @@
 /** CREATE_QP over the write door, legacy and extended (core/uverbs_cmd.c, create_qp). */
-import { Errno } from '../../../devfs/index.js';
-import type { IbUverbsExCreateQp } from '../../abi/index.js';
-import { QpCreateFlag, QpType, SrqType } from '../../core/objects.js';
-import { cqType } from '../operations/cq.js';
-import { pdType } from '../operations/pd.js';
-import { invalidUnlessFound, makeQp, type QpParents, qpType } from '../operations/qp.js';
-import { srqType } from '../operations/srq.js';
-import { indTableType } from '../operations/wq.js';
-import { xrcdType } from '../operations/xrcd.js';
-import type { Command } from './command.js';
+import { Errno } from '../../../../devfs/index.js';
+import type { IbUverbsExCreateQp } from '../../../abi/index.js';
+import { QpCreateFlag, QpType, SrqType } from '../../../core/objects.js';
+import { cqType } from '../../operations/cq.js';
+import { pdType } from '../../operations/pd.js';
+import { invalidUnlessFound, makeQp, type QpParents, qpType } from '../../operations/qp.js';
+import { srqType } from '../../operations/srq.js';
+import { indTableType } from '../../operations/wq.js';
+import { xrcdType } from '../../operations/xrcd.js';
+import type { Command } from '../command.js';
 
 export type CreateQpRequest = Omit<IbUverbsExCreateQp, 'reserved'>;
 
