@@ -12,10 +12,11 @@ import type { Log } from '../log.js';
 import { native } from '../native.js';
 import { type CharacterDevice, DescriptorNode, type Directory, type Node } from '../nodes.js';
 import { SharedPages } from '../shared-pages.js';
-import { Notify, Size } from './constants.js';
+import { Size } from './constants.js';
 import { FileHandle, type Handle } from './handles.js';
 import { type Inode, InodeTable } from './inodes.js';
 import { MAX_WRITE, setU64 } from './messages.js';
+import { deleteEntry, invalEntry, pollWakeup } from './notifications.js';
 import { type Operation, operations } from './operations.js';
 import { Request } from './request.js';
 
@@ -294,11 +295,7 @@ export class Session {
 
   #notifyPoll(kernelHandle: number): void {
     if (this.#closed) return;
-    const bytes = Buffer.alloc(Size.OUT_HEADER + 8);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    view.setUint32(0, bytes.length, true);
-    view.setInt32(4, Notify.POLL, true);
-    setU64(view, Size.OUT_HEADER, kernelHandle);
+    const bytes = pollWakeup(kernelHandle);
     native.fuseReply(this.fd, bytes, bytes.length);
   }
 
@@ -372,36 +369,4 @@ export class Session {
       this.log.error({ err: error, operation }, 'a callback failed');
     }
   }
-}
-
-/** FUSE_NOTIFY_INVAL_ENTRY: u64 parent, u32 namelen, u32 flags, name. */
-function invalEntry(parent: Inode, name: string): Uint8Array {
-  const { bytes, view, nameLength } = notification(Notify.INVAL_ENTRY, 16, name);
-  setU64(view, 16, parent.nodeid);
-  view.setUint32(24, nameLength, true);
-  return bytes;
-}
-
-/** FUSE_NOTIFY_DELETE: u64 parent, u64 child, u32 namelen, u32 padding, name. */
-function deleteEntry(parent: Inode, child: Inode, name: string): Uint8Array {
-  const { bytes, view, nameLength } = notification(Notify.DELETE, 24, name);
-  setU64(view, 16, parent.nodeid);
-  setU64(view, 24, child.nodeid);
-  view.setUint32(32, nameLength, true);
-  return bytes;
-}
-
-/** A notification message: the header, `fixed` bytes to be filled in, and a NUL-terminated name. */
-function notification(
-  code: number,
-  fixed: number,
-  name: string,
-): { bytes: Buffer; view: DataView; nameLength: number } {
-  const nameBytes = Buffer.from(name, 'utf8');
-  const bytes = Buffer.alloc(Size.OUT_HEADER + fixed + nameBytes.length + 1);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  view.setUint32(0, bytes.length, true);
-  view.setInt32(4, code, true);
-  nameBytes.copy(bytes, Size.OUT_HEADER + fixed);
-  return { bytes, view, nameLength: nameBytes.length };
 }
