@@ -10,7 +10,7 @@ import { inspect } from 'node:util';
 import { CLIENTS, main, prepare, root, SetupError } from './prepare.mjs';
 
 const JOBS = 2;
-const SECONDS_PER_FILE = 120;
+const SECONDS_PER_FILE = 300;
 
 const tally = { passed: 0, failed: 0 };
 
