@@ -8,6 +8,7 @@ import {
   type DescriptorReply,
   Errno,
   type FileOperations,
+  type Result,
   threadGroupOf,
 } from '../../devfs/index.js';
 import type { Usage } from '../core/core.js';
@@ -18,8 +19,9 @@ import { AsyncEventFile } from './events/async-event-file.js';
 import type { EventFile } from './events/event-file.js';
 import { runIoctl } from './ioctl/framing.js';
 import type { KernelProfile } from './profile.js';
+import type { TimeSlice } from './time-slice.js';
 import type { Uapi } from './uapi.js';
-import { RemoveReason, type Uobject, UobjectTable } from './uobject.js';
+import { RemovalInProgress, RemoveReason, type Uobject, UobjectTable } from './uobject.js';
 import type { UverbsDevice } from './uverbs-device.js';
 import { runWrite } from './write/framing.js';
 import type { XrcdTable } from './xrcd-table.js';
@@ -47,18 +49,23 @@ export class UverbsFile implements FileOperations {
     this.#gid = call.gid;
   }
 
-  write(call: Call, data: Buffer): number | DescriptorReply {
-    return this.#recordRefusal('write', () => runWrite(this, call, data));
+  write(call: Call, data: Buffer): Result<number | DescriptorReply> {
+    return this.#run('write', data, (data) => runWrite(this, call, data));
   }
 
-  ioctl(call: Call, command: number, argument: bigint, header: Buffer): number | DescriptorReply {
-    return this.#recordRefusal('ioctl', () => runIoctl(this, call, command, argument, header));
+  ioctl(call: Call, command: number, argument: bigint, header: Buffer): Result<number | DescriptorReply> {
+    return this.#run('ioctl', header, (header) => runIoctl(this, call, command, argument, header));
   }
 
-  #recordRefusal<T>(door: string, run: () => T): T {
+  /** Runs a command whose bytes, valid only now, are `data`; once more after a removal that it met. */
+  #run<T>(door: string, data: Buffer, run: (data: Buffer) => T): Result<T> {
     try {
-      return run();
+      return run(data);
     } catch (error) {
+      if (error instanceof RemovalInProgress) {
+        const kept = Buffer.from(data);
+        return error.removal.then(() => this.#run(door, kept, run));
+      }
       if (error instanceof Errno) this.record('refused', { door, code: error.code, why: error.message });
       throw error;
     }
@@ -170,30 +177,63 @@ export class UverbsFile implements FileOperations {
   deviceEvent(type: EventType, port: number): void {
     for (const file of this.#eventFiles.values())
       if (file instanceof AsyncEventFile) file.push(BigInt(port), type);
+    this.recordEvent(type, port);
+  }
+
+  /** Tells whoever watches that the client can read an event. */
+  recordEvent(type: EventType, port: number): void {
     this.record('event', { type: eventName(type), port });
   }
 
   // The end
 
-  /** Cuts the file off from its removed device: objects go, newest first, then the context. */
-  disassociate(): void {
+  /**
+   * Cuts the file off from its removed device: objects go, newest first, then the context. Meanwhile making an object
+   * fails and destroying one waits.
+   */
+  disassociate(slice: TimeSlice): Promise<void> {
+    const done = this.#disassociate(slice).finally(() => (this.uobjects.removal = undefined));
+    this.uobjects.removal = done;
+    return done;
+  }
+
+  async #disassociate(slice: TimeSlice): Promise<void> {
     const context = this.#context;
     if (context !== undefined) this.record('cut off', { objects: this.uobjects.count });
-    if (this.profile.fatalFirst && context !== undefined) this.deviceEvent(EventType.DEVICE_FATAL, 0);
-    this.uobjects.destroyAll(RemoveReason.DRIVER_REMOVE, true);
+    const { fatalFirst } = this.profile;
+    if (fatalFirst) {
+      if (context !== undefined) this.deviceEvent(EventType.DEVICE_FATAL, 0);
+      this.#loseMappings();
+    }
+    for (const _ of this.uobjects.destroyAll(RemoveReason.DRIVER_REMOVE)) {
+      if (slice.isOver) await slice.next();
+    }
+    if (!fatalFirst) this.#loseMappings();
     this.#context = undefined;
-    // What the client has mapped are no registers any more.
-    if (this.profile.mappings === 'sigbus') this.pages.revoke();
-    else new Uint8Array(this.pages.buffer).fill(0);
     if (context === undefined) return;
     context.device.ops.disassociateUcontext?.(context);
     context.device.ops.deallocUcontext(context);
   }
 
+  /** What the client has mapped are no registers any more. */
+  #loseMappings(): void {
+    if (this.profile.mappings === 'sigbus') this.pages.revoke();
+    else new Uint8Array(this.pages.buffer).fill(0);
+  }
+
+  /** The removal has cut off every file of the device. */
+  removalDone(): void {
+    if (this.profile.fatalFirst) for (const file of this.#eventFiles.values()) file.close();
+  }
+
   /** The client closed the device file; event files may live on. */
   release(): void {
+    if (this.uobjects.removal !== undefined) {
+      void this.uobjects.removal.then(() => this.release());
+      return;
+    }
     this.#closed = true;
-    this.uobjects.destroyAll(RemoveReason.CLOSE, false);
+    this.uobjects.close();
     this.dropContext();
     this.#releaseIfUnused();
   }

@@ -16,7 +16,10 @@ export interface KernelProfile {
   readonly unknownHandle: ErrnoName;
   /** Whether a removed device answers EIO to every command whose header can be read, also to destroying. */
   readonly removedBeforeFraming: boolean;
-  /** Whether DEVICE_FATAL is queued before the objects of the file go; else it is the last thing that happens. */
+  /**
+   * Whether DEVICE_FATAL is queued before the objects of a file go, and every event file ends when all files are cut
+   * off; else a completion channel ends in its turn, and DEVICE_FATAL is the last thing that happens to a file.
+   */
   readonly fatalFirst: boolean;
   /** What a client finds in its mappings after removal: pages that lead nowhere, or SIGBUS. */
   readonly mappings: 'dummy' | 'sigbus';
@@ -25,8 +28,6 @@ export interface KernelProfile {
 }
 
 export interface ClosedQueue {
-  /** Whether asynchronous event files end, too, or just get no more events. */
-  readonly asyncEnds: boolean;
   /** Whether unread events can still be read. */
   readonly keepsEvents: boolean;
   /** What an empty queue answers under O_NONBLOCK; blocking readers get EIO. */
@@ -47,7 +48,7 @@ export const profiles = {
     removedBeforeFraming: false,
     fatalFirst: false,
     mappings: 'dummy',
-    closedQueue: { asyncEnds: false, keepsEvents: false, nonblocking: 'EIO', pollBits: POLLERR },
+    closedQueue: { keepsEvents: false, nonblocking: 'EIO', pollBits: POLLERR },
   },
   '4.3': {
     ioctl: false,
@@ -57,7 +58,7 @@ export const profiles = {
     removedBeforeFraming: true,
     fatalFirst: true,
     mappings: 'sigbus',
-    closedQueue: { asyncEnds: true, keepsEvents: true, nonblocking: 'EAGAIN', pollBits: 0 },
+    closedQueue: { keepsEvents: true, nonblocking: 'EAGAIN', pollBits: 0 },
   },
 } as const satisfies Record<string, KernelProfile>;
 

@@ -50,8 +50,19 @@ export class Uobject<T = unknown> {
   }
 }
 
+/** Thrown by a command, before it had an effect, that has to wait for the end of a removal and then run again. */
+export class RemovalInProgress {
+  readonly removal: Promise<void>;
+
+  constructor(removal: Promise<void>) {
+    this.removal = removal;
+  }
+}
+
 /** All uobjects of one open file. */
 export class UobjectTable {
+  /** Settles when the removal that is destroying these objects is done with them. */
+  removal: Promise<void> | undefined;
   readonly #spaces: HandleSpaces;
   readonly #unknownHandle: ErrnoName;
   /** Those with a number, from its reservation until it is free again. */
@@ -116,8 +127,12 @@ export class UobjectTable {
     return uobject as Uobject<T>;
   }
 
-  /** Destroys for the client: EBUSY leaves all as it was; afterwards the number is free. */
+  /**
+   * Destroys for the client: EBUSY leaves all as it was; afterwards the number is free. Throws RemovalInProgress while
+   * a removal does so itself.
+   */
   destroy(uobject: Uobject): void {
+    if (this.removal !== undefined) throw new RemovalInProgress(this.removal);
     if (uobject.object !== undefined && !uobject.destroyed) {
       uobject.type.destroy(uobject.object, RemoveReason.DESTROY);
     }
@@ -131,19 +146,27 @@ export class UobjectTable {
     if (this.#numbered.delete(uobject)) this.#spaces(uobject.type.id).release(uobject.handle);
   }
 
+  /** Destroys every object and frees its number: the client closed the file. */
+  close(): void {
+    for (const _ of this.destroyAll(RemoveReason.CLOSE));
+    for (const uobject of [...this.#numbered]) this.drop(uobject);
+  }
+
   /**
-   * Destroys every object, newest first; those that something refers to are tried again once that is gone. With
-   * `keepHandles` the numbers stay, so that the client can still destroy each once.
+   * Destroys every object, newest first, one for each step; those that something refers to are tried again once that
+   * is gone. The numbers stay, so that the client can still destroy each once.
    */
-  destroyAll(reason: RemoveReason, keepHandles: boolean): void {
+  *destroyAll(reason: RemoveReason): Iterable<void> {
     for (let progress = true; progress && this.#existing.size > 0; ) {
       progress = false;
       for (const uobject of [...this.#existing].reverse()) {
+        // The client may have closed it between two steps.
+        if (!this.#existing.has(uobject)) continue;
         if (this.#tryDestroy(uobject, reason)) progress = true;
+        yield;
       }
     }
     this.#existing.clear();
-    if (!keepHandles) for (const uobject of [...this.#numbered]) this.drop(uobject);
   }
 
   #tryDestroy(uobject: Uobject, reason: RemoveReason): boolean {

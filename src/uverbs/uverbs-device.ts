@@ -10,6 +10,7 @@ import { Journal } from '../core/journal.js';
 import { UverbsFile } from './file.js';
 import type { KernelProfile } from './profile.js';
 import { type Resource, resourcesOf } from './resources.js';
+import { TimeSlice } from './time-slice.js';
 import { Uapi } from './uapi.js';
 import { XrcdTable } from './xrcd-table.js';
 
@@ -96,9 +97,11 @@ export class UverbsDevice {
     }
     this.#ibDevice = undefined;
     if (this.#running > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
+    const slice = new TimeSlice();
     for (const file of this.#files) {
       if (file.hasContext) cutOff.contexts.push(file.usage());
-      file.disassociate();
+      await file.disassociate(slice);
     }
+    for (const file of this.#files) file.removalDone();
   }
 }

@@ -78,7 +78,7 @@ async function compare(t: Test): Promise<void> {
   const client = await ClientMemory.start(t);
   let commands = 0;
   let before = 0;
-  const property = fc.property(sequence, ({ isEthernet, prepared, moves, afterUnplug }) => {
+  const property = fc.asyncProperty(sequence, async ({ isEthernet, prepared, moves, afterUnplug }) => {
     const world = new World(client, isEthernet);
     for (const { file, plans } of prepared) {
       for (const plan of plans)
@@ -89,14 +89,14 @@ async function compare(t: Test): Promise<void> {
       if (i % 50 === 0) world.compareResources();
     });
     if (afterUnplug !== null) {
-      world.unplug();
+      await world.unplug();
       for (const next of afterUnplug) make(world, next);
     }
     world.end();
     commands += world.commands;
   });
   for (let seed = Date.now() | 0; commands < COMMANDS; seed++) {
-    const details = fc.check(property, {
+    const details = await fc.check(property, {
       seed,
       numRuns: RUNS,
       unbiased: true,

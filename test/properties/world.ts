@@ -127,9 +127,9 @@ export class World {
     this.machine.close(descriptor);
   }
 
-  unplug(): void {
+  async unplug(): Promise<void> {
     this.#note('the device is unplugged', '');
-    this.machine.unplug();
+    await this.machine.unplug();
     this.model.removed = true;
     for (const file of this.files) if (file !== undefined) file.model.hasContext = false;
   }

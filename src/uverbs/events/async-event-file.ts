@@ -25,11 +25,11 @@ export class AsyncEventFile extends EventFile {
     this.queue.push(new Uint8Array(record.buffer), counter);
   }
 
-  /** The last event; whether the file ends with it depends on the kernel. */
+  /** DEVICE_FATAL is the last event, unless it was the first thing that the removal did. */
   deviceRemoved(): void {
-    const { fatalFirst, closedQueue } = this.file.profile;
-    if (!fatalFirst) this.push(0n, EventType.DEVICE_FATAL);
-    if (closedQueue.asyncEnds) this.close();
+    if (this.endsAfterRemoval) return;
+    this.push(0n, EventType.DEVICE_FATAL);
+    this.file.recordEvent(EventType.DEVICE_FATAL, 0);
   }
 }
 

@@ -1,6 +1,6 @@
 import { uverbsDefaultObjects } from '../../abi/index.js';
 import type { UverbsFile } from '../file.js';
-import type { ObjectType, Uobject } from '../uobject.js';
+import { type ObjectType, RemoveReason, type Uobject } from '../uobject.js';
 import { EventFile } from './event-file.js';
 import type { EventCounter } from './event-queue.js';
 
@@ -24,5 +24,8 @@ export class CompletionChannel extends EventFile {
 export const completionChannelType: ObjectType<CompletionChannel> = {
   id: uverbsDefaultObjects.UVERBS_OBJECT_COMP_CHANNEL,
   name: 'completion channel',
-  destroy: (channel) => channel.close(),
+  destroy(channel, reason) {
+    if (reason === RemoveReason.DRIVER_REMOVE && channel.endsAfterRemoval) return;
+    channel.close();
+  },
 };

@@ -20,6 +20,11 @@ export abstract class EventFile implements FileOperations {
     this.queue.dropOf(counter);
   }
 
+  /** Whether it ends together with all other event files of the device, not with the objects of its file. */
+  get endsAfterRemoval(): boolean {
+    return this.file.profile.fatalFirst;
+  }
+
   /** Takes no more events; the kernel's profile says what readers find from now on. */
   close(): void {
     this.queue.close(this.file.profile.closedQueue);

@@ -7,6 +7,7 @@ import { IB_USER_VERBS_CMD_FLAG_EXTENDED, ibUverbsWriteCmds } from '../../abi/in
 import type { UserBuffer } from '../bundle.js';
 import type { UverbsFile } from '../file.js';
 import { ClientUdata } from '../udata.js';
+import { RemovalInProgress } from '../uobject.js';
 import { Command, type CorePart, type WriteCommand } from './command.js';
 import { bufferAddress, vectorElements } from './user-buffer.js';
 
@@ -60,7 +61,7 @@ function driverPart(file: UverbsFile, call: Call, { input, inputOffset, output }
   );
 }
 
-/** Stops at the first error, which the caller sees only if nothing was done before it. */
+/** Stops at the first command that fails or must wait, which the caller sees only if nothing was done before it. */
 function runVector(file: UverbsFile, call: Call, elements: Buffer[]): number | DescriptorReply {
   let done = 0;
   for (const element of elements) {
@@ -70,7 +71,7 @@ function runVector(file: UverbsFile, call: Call, elements: Buffer[]): number | D
       if (typeof result !== 'number') return result.after(done);
       done += result;
     } catch (error) {
-      if (done === 0 || !(error instanceof Errno)) throw error;
+      if (done === 0 || !(error instanceof Errno || error instanceof RemovalInProgress)) throw error;
       return done;
     }
   }

@@ -9,10 +9,10 @@ import {
   Errno,
   type FileOperations,
   pinnedPagesOf,
+  type Result,
   SharedPages,
 } from '../../../devfs/index.js';
 import { ibUverbsIoctlHdr, RDMA_VERBS_IOCTL } from '../../../src/abi/index.js';
-import type { CutOff } from '../../../src/core/core.js';
 import { Subnet } from '../../../src/fabric/subnet.js';
 import { createMlx4Device, type Mlx4Options } from '../../../src/mlx4/device.js';
 import { NumberSpace } from '../../../src/mlx4/number-space.js';
@@ -103,12 +103,10 @@ export class Machine {
       .map((index) => this.client.firstDescriptor + index);
   }
 
-  /** Removes the device. Nothing is under way, so it is done when this returns. */
-  unplug(): CutOff {
-    const cutOff: CutOff = { contexts: [] };
-    void this.uverbs.remove(cutOff);
+  /** Removes the device. */
+  async unplug(): Promise<void> {
+    await this.uverbs.remove({ contexts: [] });
     this.#detach();
-    return cutOff;
   }
 
   /** What is left although every file is closed; '' when nothing is. */
@@ -120,9 +118,10 @@ export class Machine {
     return `${numbers} numbers, ${pages} pinned pages and ${resources} resources are still in use`;
   }
 
-  #outcome(call: () => number | DescriptorReply): Outcome {
+  #outcome(call: () => Result<number | DescriptorReply>): Outcome {
     try {
       const result = call();
+      if (result instanceof Promise) throw new Error('a command waits although no removal is under way');
       return typeof result === 'number' ? result : this.#install(result);
     } catch (error) {
       if (error instanceof Errno) return error.code;
