@@ -133,10 +133,24 @@ const devices = z
   .transform((given) => given.map(completeDevice))
   .superRefine(requireUnique);
 
+/** The kernel modules whose order of loading clients can tell apart. */
+export const MODULES = ['ib_uverbs', 'rdma_cm'] as const;
+
+export type ModuleName = (typeof MODULES)[number];
+
+const moduleOrder = z
+  .array(z.enum(MODULES, `must be one of ${MODULES.join(' and ')}`))
+  .refine(
+    (given) => given.length === MODULES.length && new Set(given).size === MODULES.length,
+    `must have each of ${MODULES.join(' and ')} once`,
+  )
+  .default([...MODULES]);
+
 /** Of the whole file. */
 export const configSchema = z
   .strictObject({
     device: devices,
+    module_order: moduleOrder,
     socket_group: z.string().min(1, 'must name a group').optional(),
     log_level: z
       .enum(['debug', 'info', 'warn', 'error'], 'must be debug, info, warn or error')
@@ -144,6 +158,8 @@ export const configSchema = z
   })
   .transform((given) => ({
     devices: given.device,
+    /** In this order a new device is announced to the modules; a removal in reverse. */
+    moduleOrder: given.module_order,
     /** The group that may use the admin socket; without one, only root may. */
     socketGroup: given.socket_group,
     logLevel: given.log_level,

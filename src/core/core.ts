@@ -23,7 +23,6 @@ export interface CutOff {
 
 /** A part of the program that follows devices: sysfs, uverbs, the connection manager. */
 export interface IbClient {
-  readonly name: string;
   addOne(device: IbDevice): void;
   /** Cuts the device's users off. Resolves when the device is gone for them. */
   removeOne(device: IbDevice, cutOff: CutOff): Promise<void>;

@@ -6,8 +6,14 @@ import { setTimeout } from 'node:timers/promises';
 import { Directory, type Log, Session } from '../../devfs/index.js';
 import type { DeviceStatus, PortStatus, ResourceStatus, UnplugReport } from '../admin/protocol.js';
 import { Refusal } from '../admin/refusal.js';
-import { additionalDevice, type Config, type DeviceConfig, type DeviceRequest } from '../config/config.js';
-import { IbCore } from '../core/core.js';
+import {
+  additionalDevice,
+  type Config,
+  type DeviceConfig,
+  type DeviceRequest,
+  type ModuleName,
+} from '../config/config.js';
+import { type IbClient, IbCore } from '../core/core.js';
 import type { IbDevice } from '../core/device.js';
 import { EventType } from '../core/events.js';
 import { Journal } from '../core/journal.js';
@@ -60,7 +66,9 @@ export class Simulator {
     const forgotten = (): Promise<void> => this.#session.forgotten();
     const profileOf = ({ name }: IbDevice) => profiles[this.#slot(name).config.kernelProfile];
     this.#uverbs = new UverbsClient(root.path('dev/infiniband'), sysfs, forgotten, profileOf, this.journal);
-    this.#core = new IbCore([new SysfsClient(sysfs, forgotten), this.#uverbs]);
+    const modules: Partial<Record<ModuleName, IbClient>> = { ib_uverbs: this.#uverbs };
+    const loaded = config.moduleOrder.flatMap((name) => modules[name] ?? []);
+    this.#core = new IbCore([new SysfsClient(sysfs, forgotten), ...loaded]);
     this.#slots = new Map(
       config.devices.map((device): [string, Slot] => [device.name, { config: device, plugged: undefined }]),
     );

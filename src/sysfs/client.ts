@@ -4,7 +4,6 @@ import type { Sysfs } from './sysfs.js';
 
 /** Shows each device before any other client knows it, and hides it after the last one forgot it. */
 export class SysfsClient implements IbClient {
-  readonly name = 'sysfs';
   readonly #sysfs: Sysfs;
   readonly #forgotten: () => Promise<void>;
 

@@ -16,7 +16,6 @@ const BASE_MINOR = 192;
 const MAPPABLE_BYTES = 4 * 4096;
 
 export class UverbsClient implements IbClient {
-  readonly name = 'uverbs';
   readonly #directory: Directory;
   readonly #sysfs: Sysfs;
   readonly #forgotten: () => Promise<void>;

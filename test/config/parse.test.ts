@@ -22,6 +22,7 @@ t.test('without a file there is one device', async (t) => {
         limits: {},
       },
     ],
+    moduleOrder: ['ib_uverbs', 'rdma_cm'],
     socketGroup: undefined,
     logLevel: 'info',
   });
@@ -38,6 +39,7 @@ t.test('what a device leaves out follows from its place', async (t) => {
 
 t.test('what a file says is taken', async (t) => {
   const config = parse(`
+    module_order = ["rdma_cm", "ib_uverbs"]
     socket_group = "rdma"
     log_level = "debug"
     [[device]]
@@ -69,6 +71,7 @@ t.test('what a file says is taken', async (t) => {
         limits: { maxQp: 1000, maxRwqIndirectionTableSize: 64 },
       },
     ],
+    moduleOrder: ['rdma_cm', 'ib_uverbs'],
     socketGroup: 'rdma',
     logLevel: 'debug',
   });
@@ -110,6 +113,12 @@ const mistakes: [what: string, text: string, sentence: string][] = [
   ['bad GUID', '[[device]]\nnode_guid = "0002c903"', 'device[0].node_guid must be a GUID like'],
   ['GUID zero', '[[device]]\nnode_guid = 0', 'device[0].node_guid must be a GUID like'],
   ['bad level', 'log_level = "loud"', 'log_level must be debug, info, warn or error'],
+  [
+    'module twice',
+    'module_order = ["rdma_cm", "rdma_cm"]',
+    'module_order must have each of ib_uverbs and rdma_cm',
+  ],
+  ['unknown module', 'module_order = ["ib_umad"]', 'module_order[0] must be one of ib_uverbs and rdma_cm'],
   ['taken name', '[[device]]\n[[device]]\nname = "mlx4_0"', 'device[1].name is also that of device[0]'],
   [
     'taken GUID',

@@ -13,12 +13,12 @@ import {
   SharedPages,
 } from '../../../devfs/index.js';
 import { ibUverbsIoctlHdr, RDMA_VERBS_IOCTL } from '../../../src/abi/index.js';
-import { Subnet } from '../../../src/fabric/subnet.js';
-import { createMlx4Device, type Mlx4Options } from '../../../src/mlx4/device.js';
+import type { Mlx4Options } from '../../../src/mlx4/device.js';
 import { NumberSpace } from '../../../src/mlx4/number-space.js';
 import type { UverbsFile } from '../../../src/uverbs/file.js';
 import { profiles } from '../../../src/uverbs/profile.js';
 import { UverbsDevice } from '../../../src/uverbs/uverbs-device.js';
+import { makeHca } from '../../mlx4/support/hca.js';
 import { type ClientMemory, DESCRIPTORS, nameOfDescriptor } from './client-memory.js';
 
 /** The name of an errno, or the result. */
@@ -49,19 +49,7 @@ export class Machine {
     this.client = client;
     this.#pages = pinnedPagesOf(client.pid);
     this.#call = new Call(client.pid, 0, 0, constants.O_RDWR);
-    const { device, detach } = createMlx4Device(
-      {
-        name: 'mlx4_0',
-        nodeGuid: 0x0002_c903_00a1_b2c0n,
-        firmware: '2.42.5000',
-        boardId: 'MT_1090120019',
-        pciAddress: '1000:03:00.0',
-        ports: 2,
-        withoutDisassociate: false,
-        ...options,
-      },
-      new Subnet(),
-    );
+    const { device, detach } = makeHca(options);
     numberSpaces.clear();
     device.registered = true;
     this.#detach = detach;

@@ -4,7 +4,7 @@ import type { DeviceOps } from '../../../src/core/device-ops.js';
 import type { ProtectionDomain, QpCapabilities, QpInit, Ucontext } from '../../../src/core/objects.js';
 import type { Udata } from '../../../src/core/udata.js';
 import { Subnet } from '../../../src/fabric/subnet.js';
-import { createMlx4Device, type Mlx4Options } from '../../../src/mlx4/device.js';
+import { createMlx4Device, type Mlx4Device, type Mlx4Options } from '../../../src/mlx4/device.js';
 
 /** Driver data in buffers; without input, or with no room for output, using it is EFAULT. */
 export class BufferUdata implements Udata {
@@ -56,9 +56,9 @@ export interface Hca {
   pd: ProtectionDomain;
 }
 
-/** A device with one context of process `pid` and one PD in it. */
-export function openHca(pid: number, options: Partial<Mlx4Options> = {}): Hca {
-  const { device } = createMlx4Device(
+/** A device with two ports that nobody knows of yet. */
+export function makeHca(options: Partial<Mlx4Options> = {}): Mlx4Device {
+  return createMlx4Device(
     {
       name: 'mlx4_0',
       nodeGuid: 0x0002_c903_00a1_b2c0n,
@@ -71,6 +71,11 @@ export function openHca(pid: number, options: Partial<Mlx4Options> = {}): Hca {
     },
     new Subnet(),
   );
+}
+
+/** A device with one context of process `pid` and one PD in it. */
+export function openHca(pid: number, options: Partial<Mlx4Options> = {}): Hca {
+  const { device } = makeHca(options);
   const { ops } = device;
   BufferUdata.client = pid;
   device.registered = true;
