@@ -91,6 +91,11 @@ export interface Native {
   readMemory(tid: number, address: bigint, target: Uint8Array, offset: number, length: number): number;
   /** process_vm_writev from source[offset..offset+length): bytes written or -errno. */
   writeMemory(tid: number, address: bigint, source: Uint8Array, offset: number, length: number): number;
+  /**
+   * process_vm_writev of the first bytes of `source` to several places, in their order, up to the first bad one:
+   * bytes written or -errno. `vectors` holds `count` pairs of address and length.
+   */
+  writeVectors(tid: number, source: Uint8Array, vectors: BigUint64Array, count: number): number;
 
   // process.cc
   /** A pidfd (CLOEXEC) for a process or -errno. */

@@ -6,6 +6,7 @@ import { native } from '../native.js';
  * The result is the caller's own.
  */
 export function copyFromUser(tid: number, address: bigint, length: number): Buffer {
+  if (pending.overlaps(address, length)) pending.flush();
   const bytes = Buffer.allocUnsafe(length);
   if (length > 0 && native.readMemory(tid, address, bytes, 0, length) !== length) throw badAddress(address);
   return bytes;
@@ -13,9 +14,82 @@ export function copyFromUser(tid: number, address: bigint, length: number): Buff
 
 /** Copies bytes to the memory of thread `tid`'s process. Throws EFAULT unless all of them can be written. */
 export function copyToUser(tid: number, address: bigint, bytes: Uint8Array): void {
+  pending.flush();
   const length = bytes.byteLength;
   if (length > 0 && native.writeMemory(tid, address, bytes, 0, length) !== length) throw badAddress(address);
 }
+
+/**
+ * The same, put off until `finishCopies`, so that all that a command answers costs one system call. The client cannot
+ * tell: copies are carried out in their order up to the first bad address, before any other write, and before a read
+ * of the same memory. `bytes` can be used again at once. Throws EFAULT if an earlier copy fails.
+ */
+export function copyToUserLater(tid: number, address: bigint, bytes: Uint8Array): void {
+  if (bytes.byteLength > PendingCopies.BYTES) copyToUser(tid, address, bytes);
+  else if (bytes.byteLength > 0) pending.add(tid, address, bytes);
+}
+
+/**
+ * Carries out what was put off; whoever puts off does this before its caller is answered. Throws EFAULT at the first
+ * copy that fails, and forgets those behind it.
+ */
+export function finishCopies(): void {
+  pending.flush();
+}
+
+/** Copies to one thread's process that are still to be made. There are few, so they are looked through one by one. */
+class PendingCopies {
+  static readonly BYTES = 8192;
+  static readonly COUNT = 64;
+
+  readonly #bytes = new Uint8Array(PendingCopies.BYTES);
+  /** Pairs of address and length, and the same as words: a length is the third of four. */
+  readonly #vectors = new BigUint64Array(2 * PendingCopies.COUNT);
+  readonly #words = new Uint32Array(this.#vectors.buffer);
+  #tid = 0;
+  #count = 0;
+  #length = 0;
+
+  add(tid: number, address: bigint, bytes: Uint8Array): void {
+    const length = bytes.byteLength;
+    const isFull = this.#count === PendingCopies.COUNT || this.#length + length > PendingCopies.BYTES;
+    if (isFull || tid !== this.#tid) this.flush();
+    this.#tid = tid;
+    this.#bytes.set(bytes, this.#length);
+    this.#vectors[2 * this.#count] = address;
+    this.#words[4 * this.#count + 2] = length;
+    this.#length += length;
+    this.#count++;
+  }
+
+  overlaps(address: bigint, length: number): boolean {
+    for (let i = 0; i < this.#count; i++) {
+      const start = this.#vectors[2 * i] as bigint;
+      const end = start + (this.#vectors[2 * i + 1] as bigint);
+      if (address < end && start < address + BigInt(length)) return true;
+    }
+    return false;
+  }
+
+  flush(): void {
+    if (this.#count === 0) return;
+    const length = this.#length;
+    const done = native.writeVectors(this.#tid, this.#bytes, this.#vectors, this.#count);
+    this.#count = 0;
+    this.#length = 0;
+    if (done !== length) throw badAddress(this.#addressAt(done));
+  }
+
+  /** Address of the copy of which byte `at` (0 for a negative one) was a part. */
+  #addressAt(at: number): bigint {
+    let i = 0;
+    for (let left = at; left >= (this.#words[4 * i + 2] as number); i++)
+      left -= this.#words[4 * i + 2] as number;
+    return this.#vectors[2 * i] as bigint;
+  }
+}
+
+const pending = new PendingCopies();
 
 function badAddress(address: bigint): Errno {
   return new Errno('EFAULT', `bad address 0x${address.toString(16)}`);

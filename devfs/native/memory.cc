@@ -55,6 +55,28 @@ Napi::Value Move(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(n < 0 ? -errno : n));
 }
 
+// As many as process_vm_writev takes (UIO_MAXIOV).
+const size_t kMaxPieces = 1024;
+
+// Arguments: tid, bytes, vectors, count. The vectors are an array of struct iovec as JavaScript fills it.
+Napi::Value WriteVectors(const Napi::CallbackInfo& info) {
+  Napi::Uint8Array bytes = info[1].As<Napi::Uint8Array>();
+  Napi::BigUint64Array vectors = info[2].As<Napi::BigUint64Array>();
+  size_t count = info[3].As<Napi::Number>().Uint32Value();
+  static_assert(sizeof(iovec) == 2 * sizeof(uint64_t), "a vector is an address and a length");
+  if (count > kMaxPieces || count > vectors.ByteLength() / sizeof(iovec))
+    return Napi::Number::New(info.Env(), -EINVAL);
+  const iovec* remote = reinterpret_cast<const iovec*>(vectors.Data());
+  size_t length = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (remote[i].iov_len > bytes.ByteLength() - length) return Napi::Number::New(info.Env(), -EINVAL);
+    length += remote[i].iov_len;
+  }
+  iovec local = {bytes.Data(), length};
+  ssize_t n = process_vm_writev(info[0].As<Napi::Number>().Int32Value(), &local, 1, remote, count, 0);
+  return Napi::Number::New(info.Env(), static_cast<double>(n < 0 ? -errno : n));
+}
+
 }  // namespace
 
 void InitMemory(Napi::Env env, Napi::Object exports) {
@@ -62,4 +84,5 @@ void InitMemory(Napi::Env env, Napi::Object exports) {
   exports["mapShared"] = Napi::Function::New(env, MapShared);
   exports["readMemory"] = Napi::Function::New(env, Move<process_vm_readv>);
   exports["writeMemory"] = Napi::Function::New(env, Move<process_vm_writev>);
+  exports["writeVectors"] = Napi::Function::New(env, WriteVectors);
 }

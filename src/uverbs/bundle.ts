@@ -6,10 +6,11 @@
 import {
   type Call,
   type Capability,
-  copyToUser,
+  copyToUserLater,
   DescriptorReply,
   descriptorName,
   Errno,
+  finishCopies,
   hasCapability,
 } from '../../devfs/index.js';
 import type { IbDevice } from '../core/device.js';
@@ -113,13 +114,17 @@ export class Bundle {
     return hasCapability(this.call.tid, capability);
   }
 
-  /** Copies to the client. Throws EFAULT. */
+  /**
+   * Copies to the client, with all that the command copies, when it ends. A bad address fails the command then, and
+   * nothing that was to be copied after it is. Throws EFAULT for an earlier one.
+   */
   copyOut(address: bigint, bytes: Uint8Array): void {
-    copyToUser(this.call.tid, address, bytes);
+    copyToUserLater(this.call.tid, address, bytes);
   }
 
-  /** The command succeeded with `result` as its system call's return value. */
+  /** The command succeeded with `result` as its system call's return value. Throws EFAULT. */
   finish(result: number): number | DescriptorReply {
+    finishCopies();
     const descriptor = this.#descriptor;
     if (descriptor === undefined) {
       for (const uobject of this.#created) this.file.uobjects.commit(uobject);
@@ -132,7 +137,7 @@ export class Bundle {
         this.file.addEventFile(name, descriptor.file);
         for (const uobject of this.#created) this.file.uobjects.commit(uobject);
       } else {
-        this.abort();
+        this.#undo();
         descriptor.undo();
       }
     });
@@ -143,15 +148,28 @@ export class Bundle {
     try {
       run(inner);
     } catch (error) {
-      inner.abort();
-      throw error;
+      throw inner.abort(error);
     }
     this.#created.push(...inner.#created);
     this.#descriptor = inner.#descriptor;
   }
 
-  /** The command failed: nothing of it stays. */
-  abort(): void {
+  /**
+   * The command failed: nothing of it stays but what it copied to the client. Returns the error that the client gets,
+   * which is EFAULT if the command failed only after a copy that did.
+   */
+  abort(error: unknown): unknown {
+    let first = error;
+    try {
+      finishCopies();
+    } catch (fault) {
+      if (error instanceof Errno) first = fault;
+    }
+    this.#undo();
+    return first;
+  }
+
+  #undo(): void {
     for (const uobject of this.#created.reverse()) this.file.uobjects.abort(uobject);
     this.#created = [];
   }

@@ -1,4 +1,4 @@
-import { copyFromUser, copyToUser, Errno } from '../../devfs/index.js';
+import { copyFromUser, copyToUserLater, Errno } from '../../devfs/index.js';
 import type { Udata } from '../core/udata.js';
 import type { UserBuffer } from './bundle.js';
 
@@ -61,6 +61,6 @@ export class ClientUdata implements Udata {
   copyOut(bytes: Uint8Array): void {
     const output = this.#output();
     if (output === undefined || output.length === 0) throw new Errno('EFAULT', 'no room for the driver');
-    copyToUser(this.#tid, output.address, bytes);
+    copyToUserLater(this.#tid, output.address, bytes);
   }
 }

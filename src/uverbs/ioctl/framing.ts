@@ -1,7 +1,13 @@
 /**
  * The ioctl(2) door (core/uverbs_ioctl.c): the header, the attribute array, and their checks in the kernel's order.
  */
-import { type Call, copyFromUser, copyToUser, type DescriptorReply, Errno } from '../../../devfs/index.js';
+import {
+  type Call,
+  copyFromUser,
+  copyToUserLater,
+  type DescriptorReply,
+  Errno,
+} from '../../../devfs/index.js';
 import {
   type IbUverbsAttr,
   ibUverbsAttr,
@@ -93,12 +99,12 @@ class Parser {
       call.validOutput(UVERBS_ATTR_UHW_OUT);
       return call.finish(0);
     } catch (error) {
-      call.abort();
+      const failure = call.abort(error);
       // So that clients can tell a kernel without the method from a method that failed.
-      if (error instanceof Errno && error.code === 'EPROTONOSUPPORT' && this.#parsed) {
-        throw new Errno('EINVAL', error.message);
+      if (failure instanceof Errno && failure.code === 'EPROTONOSUPPORT' && this.#parsed) {
+        throw new Errno('EINVAL', failure.message);
       }
-      throw error;
+      throw failure;
     }
   }
 
@@ -178,7 +184,7 @@ class Parser {
       given.uobject = this.#call.create(spec.objectType);
       const number = Buffer.alloc(8);
       number.writeUInt32LE(given.uobject.handle);
-      copyToUser(this.#tid, given.address + 8n, number);
+      copyToUserLater(this.#tid, given.address + 8n, number);
       return;
     }
     const handle = BigInt.asIntN(64, attr.data);

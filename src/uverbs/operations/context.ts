@@ -1,5 +1,5 @@
 /** A client's context on the device, and the event files that come with it. */
-import { Errno } from '../../../devfs/index.js';
+import { Errno, finishCopies } from '../../../devfs/index.js';
 import type { Bundle } from '../bundle.js';
 import { AsyncEventFile, asyncEventType } from '../events/async-event-file.js';
 import { CompletionChannel, completionChannelType } from '../events/completion-channel.js';
@@ -11,6 +11,13 @@ export function getContext(bundle: Bundle): void {
   const { device, file } = bundle;
   if (file.hasContext) throw new Errno('EINVAL', 'the file has a context already');
   file.setContext(device.ops.allocUcontext(device, file.process, file.pages, bundle.udata));
+  try {
+    // The context outlives a failure of what comes after it, so it must not outlive one of what came before.
+    finishCopies();
+  } catch (error) {
+    file.dropContext();
+    throw error;
+  }
 }
 
 /** The caller gets an asynchronous event file, its descriptor number written to `write`. */

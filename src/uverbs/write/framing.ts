@@ -92,8 +92,7 @@ function runCommand(file: UverbsFile, call: Call, data: Buffer): number | Descri
     row.run(command);
     return command.finish(data.length);
   } catch (error) {
-    command.abort();
-    throw error;
+    throw command.abort(error);
   }
 }
 
