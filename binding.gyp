@@ -7,6 +7,7 @@
         "devfs/native/fuse.cc",
         "devfs/native/guard.cc",
         "devfs/native/memory.cc",
+        "devfs/native/copy_watch.cc",
         "devfs/native/process.cc",
         "devfs/native/agent.cc",
         "devfs/native/agent_pool.cc",

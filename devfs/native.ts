@@ -97,6 +97,9 @@ export interface Native {
    */
   writeVectors(tid: number, source: Uint8Array, vectors: BigUint64Array, count: number): number;
 
+  /** Minor device number of the FUSE file system that was cut off because a copy waited for it, once; else 0. */
+  takeAbortedFileSystem(): number;
+
   // process.cc
   /** A pidfd (CLOEXEC) for a process or -errno. */
   pidfdOpen(pid: number): number;

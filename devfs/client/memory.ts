@@ -92,5 +92,7 @@ class PendingCopies {
 const pending = new PendingCopies();
 
 function badAddress(address: bigint): Errno {
-  return new Errno('EFAULT', `bad address 0x${address.toString(16)}`);
+  const minor = native.takeAbortedFileSystem();
+  const why = minor === 0 ? '' : `: the FUSE file system 0:${minor} behind it did not answer and was aborted`;
+  return new Errno('EFAULT', `bad address 0x${address.toString(16)}${why}`);
 }

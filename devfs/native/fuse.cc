@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "addon.h"
+#include "copy_watch.h"
 
 // From include/uapi/linux/fuse.h of 6.9 and later; the headers of older distributions lack them.
 struct FuseBackingMap {
@@ -128,6 +129,7 @@ Napi::Value MountFuse(const Napi::CallbackInfo& info) {
     close(fd);
     return Napi::Number::New(info.Env(), -error);
   }
+  SpareFromAbort(mountpoint.c_str());
   return Napi::Number::New(info.Env(), fd);
 }
 

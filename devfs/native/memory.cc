@@ -8,6 +8,7 @@
 #include <string>
 
 #include "addon.h"
+#include "copy_watch.h"
 
 namespace {
 
@@ -39,6 +40,16 @@ Napi::Value MapShared(const Napi::CallbackInfo& info) {
 typedef ssize_t (*Transfer)(pid_t, const iovec*, unsigned long, const iovec*, unsigned long,
                             unsigned long);
 
+// Bytes, or -errno.
+Napi::Value Copy(Napi::Env env, Transfer transfer, pid_t tid, const iovec& local, const iovec* remote,
+                 size_t count) {
+  BeginCopy(tid, remote, count);
+  const ssize_t n = transfer(tid, &local, 1, remote, count, 0);
+  const int error = errno;
+  EndCopy();
+  return Napi::Number::New(env, static_cast<double>(n < 0 ? -error : n));
+}
+
 // Arguments: tid, address, bytes, offset, length. One call for both directions: only the system call differs.
 template <Transfer transfer>
 Napi::Value Move(const Napi::CallbackInfo& info) {
@@ -51,8 +62,7 @@ Napi::Value Move(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), -EINVAL);
   iovec local = {bytes.Data() + offset, length};
   iovec remote = {reinterpret_cast<void*>(address), length};
-  ssize_t n = transfer(info[0].As<Napi::Number>().Int32Value(), &local, 1, &remote, 1, 0);
-  return Napi::Number::New(info.Env(), static_cast<double>(n < 0 ? -errno : n));
+  return Copy(info.Env(), transfer, info[0].As<Napi::Number>().Int32Value(), local, &remote, 1);
 }
 
 // As many as process_vm_writev takes (UIO_MAXIOV).
@@ -73,8 +83,11 @@ Napi::Value WriteVectors(const Napi::CallbackInfo& info) {
     length += remote[i].iov_len;
   }
   iovec local = {bytes.Data(), length};
-  ssize_t n = process_vm_writev(info[0].As<Napi::Number>().Int32Value(), &local, 1, remote, count, 0);
-  return Napi::Number::New(info.Env(), static_cast<double>(n < 0 ? -errno : n));
+  return Copy(info.Env(), process_vm_writev, info[0].As<Napi::Number>().Int32Value(), local, remote, count);
+}
+
+Napi::Value TakeAbortedFileSystem(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), TakeAborted());
 }
 
 }  // namespace
@@ -84,5 +97,6 @@ void InitMemory(Napi::Env env, Napi::Object exports) {
   exports["mapShared"] = Napi::Function::New(env, MapShared);
   exports["readMemory"] = Napi::Function::New(env, Move<process_vm_readv>);
   exports["writeMemory"] = Napi::Function::New(env, Move<process_vm_writev>);
+  exports["takeAbortedFileSystem"] = Napi::Function::New(env, TakeAbortedFileSystem);
   exports["writeVectors"] = Napi::Function::New(env, WriteVectors);
 }
