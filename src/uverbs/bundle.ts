@@ -134,6 +134,7 @@ export class Bundle {
     return new DescriptorReply(descriptor.file, result, [descriptor.write], (number, name) => {
       release();
       if (number >= 0) {
+        descriptor.uobject.handle = number;
         this.file.addEventFile(name, descriptor.file);
         for (const uobject of this.#created) this.file.uobjects.commit(uobject);
       } else {

@@ -5,7 +5,7 @@ import type { Uobject } from './uobject.js';
 export interface Resource {
   /** Name of the object type ("QP"); a context is "context". */
   type: string;
-  /** The client's number; -1 for a context and for what is known by a descriptor. */
+  /** The client's number, or its descriptor; -1 for a context. */
   handle: number;
   /** Who owns it. */
   pid: number;
@@ -51,7 +51,7 @@ function coreOf({ type, object }: Uobject): unknown {
 }
 
 function nameOf({ type, handle }: Uobject): string {
-  return handle < 0 ? type.name : `${type.name} ${handle}`;
+  return `${type.name} ${handle}`;
 }
 
 function distinctNames(objects: unknown[], names: ReadonlyMap<unknown, string>): string[] {

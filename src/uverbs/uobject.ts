@@ -35,8 +35,8 @@ export interface ObjectType<T> {
 /** A client's name for an object. It outlives the object when the device is removed. */
 export class Uobject<T = unknown> {
   readonly type: ObjectType<T>;
-  /** Number in the handle table; -1 for objects that the client knows by a descriptor. */
-  readonly handle: number;
+  /** Number in the handle table; of an object that the client knows by a descriptor the descriptor, -1 before it has. */
+  handle: number;
   /** Set by the operation that makes it. What uverbs itself keeps of it (event counters) outlives the device. */
   object: T | undefined;
   /** The device's part is gone. */

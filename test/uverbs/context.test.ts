@@ -299,7 +299,7 @@ t.test('QUERY_CONTEXT is not supported by the driver', async (t) => {
 
 t.test('INFO_HANDLES', async (t) => {
   const door = UverbsDoor.start(t);
-  const { fd } = await openByIoctl(door, device);
+  const { fd, asyncFd } = await openByIoctl(door, device);
   const Info = abi.uverbsAttrsInfoHandlesId;
   const list = (objectId: number, length: number, ...total: Attribute[]) =>
     deviceMethod(
@@ -311,14 +311,15 @@ t.test('INFO_HANDLES', async (t) => {
   const total = attr.out(Info.UVERBS_ATTR_INFO_TOTAL_HANDLES, '@R', 4);
   const pds = Obj.UVERBS_OBJECT_PD;
   for (let i = 0; i < 3; i++) await make(door, fd, ALLOC_PD);
-  const numbers = async (length: number): Promise<number[]> => {
-    const answer = succeeded('INFO_HANDLES', await door.ioctl(fd, list(pds, length, total), 8 + length));
+  const numbers = async (length: number, objectId: number = pds): Promise<number[]> => {
+    const answer = succeeded('INFO_HANDLES', await door.ioctl(fd, list(objectId, length, total), 8 + length));
     t.equal(answer.overrun, undefined);
     const bytes = Buffer.from(answer.response ?? '', 'hex');
     return Array.from({ length: bytes.readUInt32LE(0) }, (_, i) => bytes.readUInt32LE(8 + 4 * i));
   };
   t.same(await numbers(64), [2, 1, 0], 'newest first');
   t.same(await numbers(8), [2, 1], 'cut at the room that is there');
+  t.same(await numbers(64, Obj.UVERBS_OBJECT_ASYNC_EVENT), [asyncFd], 'event files by their descriptor');
   const untold = await door.ioctl(fd, list(pds, 64), 72);
   t.equal(outcome(untold), 'ENOENT', 'no room for the number');
   t.equal(untold.response?.slice(16, 24), '02000000', 'the list was written');

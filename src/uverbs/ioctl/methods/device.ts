@@ -49,8 +49,7 @@ function infoHandles(call: MethodCall): void {
   if (room === 0 || room % 4 !== 0) throw new Errno('EINVAL', 'the list has no room for whole handles');
   const handles: number[] = [];
   for (const uobject of call.file.uobjects.newestFirst()) {
-    if (uobject.type.id === objectId && uobject.handle >= 0 && handles.length < room / 4)
-      handles.push(uobject.handle);
+    if (uobject.type.id === objectId && handles.length < room / 4) handles.push(uobject.handle);
   }
   call.bytesOut(list, new Uint8Array(Uint32Array.from(handles).buffer));
   if (!call.has(InfoHandles.UVERBS_ATTR_INFO_TOTAL_HANDLES))
