@@ -1,14 +1,17 @@
 /** A private simulator for one test. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
+import { isMounted } from '../../devfs/mountinfo.js';
 import { native } from '../../devfs/native.js';
 import { runtimePaths } from '../../src/admin/runtime-paths.js';
+
+export { isMounted };
 
 /** From dist/test/support. */
 export const VERBSIM = fileURLToPath(new URL('../../../tools/verbsim/bin.mjs', import.meta.url));
@@ -59,12 +62,6 @@ export async function eventually(what: string, condition: () => boolean | Promis
     await setTimeout(10);
   }
 }
-
-/** Whether something is mounted at a path, without asking what is. */
-export const isMounted = (path: string): boolean =>
-  readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .some((line) => line.split(' ')[4] === path);
 
 /** A directory for one simulator; when the test ends, what is mounted there is unmounted and it is removed. */
 export function runtimeDirectory(t: Test): string {
