@@ -218,6 +218,7 @@ export class Simulator {
       nodeGuid: guidText(config.nodeGuid),
       firmware: config.firmware,
       kernelProfile: config.kernelProfile,
+      driverWithoutDisassociate: config.driverWithoutDisassociate,
       ...(uverbs !== undefined && device?.registered === true && { uverbs: uverbs.name }),
       contexts: uverbs?.users() ?? [],
       ports: device?.ports.map((port) => describePort(device, port)) ?? [],

@@ -73,6 +73,20 @@ t.test('devices are added and deleted', async (t) => {
   t.equal((await daemon.verbsim('dev', 'add', 'mlx4_1')).code, 2, 'a name is taken once');
 });
 
+t.test('a device shows its kernel and what its driver can do', async (t) => {
+  const daemon = await startDaemon(t);
+  await daemon.verbsim('dev', 'add', '--profile', '4.3', '--without-disassociate');
+  const kernels = (await daemon.verbsim('dev', 'show')).stdout.match(/^kernel .*$/gm);
+  t.same(kernels, [
+    'kernel     6.12, driver with disassociate',
+    'kernel     4.3, driver without disassociate',
+  ]);
+  t.match(await list(daemon), [
+    { kernelProfile: '6.12', driverWithoutDisassociate: false },
+    { kernelProfile: '4.3', driverWithoutDisassociate: true },
+  ]);
+});
+
 t.test('the cable of a port is pulled and plugged', async (t) => {
   const daemon = await startDaemon(t);
   const door = UverbsDoor.start(t);

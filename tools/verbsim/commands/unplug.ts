@@ -1,18 +1,14 @@
 import { setTimeout } from 'node:timers/promises';
 import type { AdminClient } from '../../../src/admin/client.js';
-import type { ContextStatus, UnplugReport } from '../../../src/admin/protocol.js';
+import type { UnplugReport } from '../../../src/admin/protocol.js';
 import { Refusal } from '../../../src/admin/refusal.js';
 import type { Action } from '../command.js';
 import { withDaemon } from '../connection.js';
-import { plural, print, table } from '../render.js';
+import { plural, print } from '../render.js';
+import { usersTable } from '../users.js';
 
 /** A removal that takes longer than this waits for the device's users. */
 const PATIENCE_MILLISECONDS = 300;
-
-function usersTable(users: ContextStatus[]): string {
-  const rows = users.map(({ pid, comm, objects, descriptors }) => [pid, comm, objects, descriptors]);
-  return table(['PID', 'COMMAND', 'OBJECTS', 'DESCRIPTORS'], rows);
-}
 
 function text({ device, contexts, milliseconds }: UnplugReport): string {
   const summary = `${device} unplugged in ${milliseconds.toFixed(1)} ms`;
