@@ -134,6 +134,7 @@ export class Bundle {
       } else {
         this.abort();
         descriptor.undo();
+        this.file.record('refused', { door: 'descriptor', code: Errno.from(number).code });
       }
     });
   }

@@ -12,7 +12,7 @@ import {
 } from '../../devfs/index.js';
 import type { Usage } from '../core/core.js';
 import type { IbDevice } from '../core/device.js';
-import { EventType, eventName } from '../core/events.js';
+import { EventType } from '../core/events.js';
 import type { Ucontext, UserPages } from '../core/objects.js';
 import { AsyncEventFile } from './events/async-event-file.js';
 import type { EventFile } from './events/event-file.js';
@@ -170,7 +170,6 @@ export class UverbsFile implements FileOperations {
   deviceEvent(type: EventType, port: number): void {
     for (const file of this.#eventFiles.values())
       if (file instanceof AsyncEventFile) file.push(BigInt(port), type);
-    this.record('event', { type: eventName(type), port });
   }
 
   // The end
@@ -200,7 +199,8 @@ export class UverbsFile implements FileOperations {
 
   /** The last of the device file and its event files is gone. */
   #releaseIfUnused(): void {
-    if (!this.#closed || this.#eventFiles.size > 0) return;
+    const { descriptors: left } = this.usage();
+    if (left > 0) return void this.record('descriptor closed', { left });
     this.process.close();
     this.#uverbsDevice.fileReleased(this);
   }

@@ -1,5 +1,5 @@
 import { uverbsDefaultObjects } from '../../abi/index.js';
-import { EventType } from '../../core/events.js';
+import { EventType, eventName } from '../../core/events.js';
 import type { UverbsFile } from '../file.js';
 import { type ObjectType, RemoveReason, type Uobject } from '../uobject.js';
 import { EventFile } from './event-file.js';
@@ -22,7 +22,9 @@ export class AsyncEventFile extends EventFile {
     const record = new DataView(new ArrayBuffer(RECORD_SIZE));
     record.setBigUint64(0, element, true);
     record.setUint32(8, type, true);
-    this.queue.push(new Uint8Array(record.buffer), counter);
+    if (!this.queue.push(new Uint8Array(record.buffer), counter)) return;
+    const about = counter === undefined ? { port: Number(element) } : { handle: element.toString() };
+    this.file.record('event', { type: eventName(type), ...about });
   }
 
   /** The last event; whether the file ends with it depends on the kernel. */
