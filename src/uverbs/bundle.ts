@@ -134,7 +134,8 @@ export class Bundle {
       } else {
         this.abort();
         descriptor.undo();
-        this.file.record('refused', { door: 'descriptor', code: Errno.from(number).code });
+        const why = 'the client could not be given its descriptor';
+        this.file.record('refused', { door: 'descriptor', code: Errno.from(number).code, why });
       }
     });
   }

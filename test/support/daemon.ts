@@ -83,6 +83,27 @@ async function stop(daemon: ChildProcess): Promise<void> {
   clearTimeout(killer);
 }
 
+/** A program that is under way. */
+export interface Running {
+  readonly child: ChildProcess;
+  /** So far. */
+  readonly output: { stdout: string; stderr: string };
+  /** The exit code, or the signal's name. */
+  readonly ended: Promise<number | string>;
+}
+
+function running(t: Test, file: string, args: string[]): Running {
+  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  const output = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      output[name] += text;
+    });
+  }
+  return { child, output, ended: once(child, 'close').then(([code, signal]) => code ?? signal) };
+}
+
 export interface DaemonOptions {
   /** TOML. */
   config?: string;
@@ -99,9 +120,15 @@ export interface Daemon {
   log(): string;
   /** Runs `verbsim ARGS` against it. */
   verbsim(...args: string[]): Promise<Output>;
+  /** The same for a command that is looked at while it runs; it is killed when the test ends. */
+  start(...args: string[]): Running;
   /** Runs `verbsim run -- COMMAND` against it. */
   run(...command: string[]): Promise<Output>;
 }
+
+/** The node of one of its devices. */
+export const nodeOf = ({ mountpoint }: Daemon, number: number): string =>
+  join(mountpoint, 'dev', 'infiniband', `uverbs${number}`);
 
 /** Starts a simulator; it is gone when the test has ended, whatever happens. */
 export async function startDaemon(t: Test, options: DaemonOptions = {}): Promise<Daemon> {
@@ -126,7 +153,8 @@ export async function startDaemon(t: Test, options: DaemonOptions = {}): Promise
     once(daemon, 'exit').then(() => [`it exited: ${log}`]),
   ])) as [string];
   if (ready !== 'ready\n') throw new Error(`the simulator did not start: ${ready}`);
-  const verbsim = (...rest: string[]) => execute(VERBSIM, ['--runtime-dir', directory, ...rest]);
+  const operator = (rest: string[]) => ['--runtime-dir', directory, ...rest];
+  const verbsim = (...rest: string[]) => execute(VERBSIM, operator(rest));
   return {
     runtimeDir: directory,
     mountpoint: runtimePaths(directory).mountpoint,
@@ -134,6 +162,7 @@ export async function startDaemon(t: Test, options: DaemonOptions = {}): Promise
     process: daemon,
     log: () => log,
     verbsim,
+    start: (...rest) => running(t, VERBSIM, operator(rest)),
     run: (...command) => verbsim('run', '--', ...command),
   };
 }
