@@ -92,7 +92,8 @@ export interface Running {
   readonly ended: Promise<number | string>;
 }
 
-function running(t: Test, file: string, args: string[]): Running {
+/** Starts a program; it is killed when the test ends. */
+export function launch(t: Test, file: string, args: string[]): Running {
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   t.teardown(() => child.kill('SIGKILL'));
   const output = { stdout: '', stderr: '' };
@@ -162,7 +163,7 @@ export async function startDaemon(t: Test, options: DaemonOptions = {}): Promise
     process: daemon,
     log: () => log,
     verbsim,
-    start: (...rest) => running(t, VERBSIM, operator(rest)),
+    start: (...rest) => launch(t, VERBSIM, operator(rest)),
     run: (...command) => verbsim('run', '--', ...command),
   };
 }
