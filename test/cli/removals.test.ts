@@ -6,6 +6,9 @@ import { listDevices } from '../support/operator.js';
 import { openByWrite } from '../uverbs/support/context.js';
 import { UverbsDoor } from '../uverbs/support/door.js';
 
+// Most of their time they wait.
+t.jobs = 4;
+
 /** A device mlx4_1 that must be closed before it can go, and a client that has it open. */
 async function heldDevice(t: Test) {
   const daemon = await startDaemon(t);
