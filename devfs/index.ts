@@ -30,6 +30,7 @@ export {
 } from './file.js';
 export { Session, type SessionOptions } from './fuse/session.js';
 export { type Log, silentLog } from './log.js';
+export { isMounted, type Mount, parseMountinfo, readMounts } from './mountinfo.js';
 export { Attribute, CharacterDevice, Directory, Symlink } from './nodes.js';
 export { SharedPages } from './shared-pages.js';
 export { WaitQueue } from './wait-queue.js';

@@ -143,7 +143,6 @@ export interface Native {
   readonly MS_NODEV: number;
   readonly MS_NOEXEC: number;
   readonly MS_SLAVE: number;
-  readonly MS_PRIVATE: number;
   readonly MNT_FORCE: number;
   readonly MNT_DETACH: number;
 }

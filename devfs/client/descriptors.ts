@@ -3,6 +3,7 @@
  * could be our own, and the daemon would wait for itself.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
+import { readMounts } from '../mountinfo.js';
 
 /** Names under which the client agent opens installed descriptors. */
 export const DESCRIPTOR_PREFIX = '.descriptor-';
@@ -25,16 +26,15 @@ export function descriptorName(tid: number, fd: number): string | undefined {
 export function inodeKey(tid: number, fd: number): string | undefined {
   try {
     const fdinfo = readFileSync(`/proc/${tid}/fdinfo/${fd}`, 'latin1');
-    const mount = /^mnt_id:\t(\d+)$/m.exec(fdinfo)?.[1];
+    const mount = Number(/^mnt_id:\t(\d+)$/m.exec(fdinfo)?.[1]);
     const inode = /^ino:\t(\d+)$/m.exec(fdinfo)?.[1];
-    return `${deviceOfMount(tid, mount ?? '')}:${inode}`;
+    return `${deviceOfMount(tid, mount)}:${inode}`;
   } catch {
     return undefined;
   }
 }
 
 /** `major:minor` of a mount; the kernel's own mounts (pipes, memfds) are in no list and stand for themselves. */
-function deviceOfMount(tid: number, mount: string): string {
-  const mountinfo = readFileSync(`/proc/${tid}/mountinfo`, 'latin1');
-  return new RegExp(`^${mount} \\d+ (\\d+:\\d+) `, 'm').exec(mountinfo)?.[1] ?? `mount ${mount}`;
+function deviceOfMount(tid: number, mount: number): string {
+  return readMounts(tid).find(({ id }) => id === mount)?.device ?? `mount ${mount}`;
 }

@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { Errno, errno } from '../errno.js';
+import { readMounts } from '../mountinfo.js';
 import { native } from '../native.js';
 import { hasCapability } from './credentials.js';
 
@@ -210,13 +211,8 @@ function assertBacked(pid: number, device: string, lastPage: bigint): void {
 
 /** FUSE file systems that the daemon sees, as "major:minor". */
 function fuseDevices(): Set<string> {
-  const devices = new Set<string>();
-  for (const line of readFileSync('/proc/self/mountinfo', 'latin1').split('\n')) {
-    const [mount = '', superblock = ''] = line.split(' - ');
-    const device = mount.split(' ')[2];
-    if (device !== undefined && superblock.startsWith('fuse')) devices.add(device);
-  }
-  return devices;
+  const mounts = readMounts().filter(({ type }) => type.startsWith('fuse'));
+  return new Set(mounts.map(({ device }) => device));
 }
 
 function badMemory(address: bigint, writable: boolean): Errno {

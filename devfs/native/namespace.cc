@@ -175,10 +175,9 @@ void InitNamespace(Napi::Env env, Napi::Object exports) {
     const char* name;
     unsigned long value;
   } constants[] = {
-      {"MS_BIND", MS_BIND},     {"MS_REC", MS_REC},         {"MS_RDONLY", MS_RDONLY},
-      {"MS_NOSUID", MS_NOSUID}, {"MS_NODEV", MS_NODEV},     {"MS_NOEXEC", MS_NOEXEC},
-      {"MS_SLAVE", MS_SLAVE},   {"MS_PRIVATE", MS_PRIVATE}, {"MNT_FORCE", MNT_FORCE},
-      {"MNT_DETACH", MNT_DETACH},
+      {"MS_BIND", MS_BIND},     {"MS_REC", MS_REC},       {"MS_RDONLY", MS_RDONLY},
+      {"MS_NOSUID", MS_NOSUID}, {"MS_NODEV", MS_NODEV},   {"MS_NOEXEC", MS_NOEXEC},
+      {"MS_SLAVE", MS_SLAVE},   {"MNT_FORCE", MNT_FORCE}, {"MNT_DETACH", MNT_DETACH},
   };
   for (const auto& constant : constants) {
     exports.Set(constant.name, Napi::Number::New(env, static_cast<double>(constant.value)));

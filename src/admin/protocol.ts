@@ -37,6 +37,8 @@ export interface DeviceStatus {
   uverbs?: string;
   /** The kernel whose uverbs it shows. */
   kernelProfile: string;
+  /** Its driver has no disassociate_ucontext: removing it waits for its users. */
+  driverWithoutDisassociate: boolean;
   /** Every open file, also those without a context. */
   contexts: ContextStatus[];
   ports: PortStatus[];

@@ -2,6 +2,8 @@
 import { join, resolve } from 'node:path';
 
 export const DEFAULT_RUNTIME_DIRECTORY = '/run/verbsim';
+/** What the directories of simulators begin with that `verbsim run` starts for its command alone. */
+export const PRIVATE_DIRECTORIES = '/run/verbsim-run-';
 
 export interface RuntimePaths {
   directory: string;

@@ -25,10 +25,11 @@ export const EventType = {
 } as const;
 export type EventType = (typeof EventType)[keyof typeof EventType];
 
+const names = new Map<number, string>(Object.entries(EventType).map(([name, number]) => [number, name]));
+
 /** "PORT_ACTIVE" for 9. */
 export function eventName(type: number): string {
-  const found = Object.entries(EventType).find(([, number]) => number === type);
-  return found?.[0] ?? String(type);
+  return names.get(type) ?? String(type);
 }
 
 /** An event of a whole device or of one port (`port` 0: the device). Events of objects go to the object's file. */

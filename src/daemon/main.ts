@@ -135,6 +135,8 @@ async function start(
   log.debug({ openFiles: native.raiseFileLimit() }, 'the limit on open files is raised');
   const { mountpoint, adminSocket } = runtime.paths;
   recoverSystemMode();
+  const abandoned = RuntimeDirectory.removeAbandoned();
+  if (abandoned.length > 0) log.info({ abandoned }, 'what killed simulators have left is cleared away');
 
   const simulator = await Simulator.start({
     mountpoint,

@@ -1,9 +1,11 @@
 /** The directory that belongs to one running daemon: its lock, socket, mount point, process id and log. */
 import {
   closeSync,
+  existsSync,
   fstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmdirSync,
@@ -11,10 +13,10 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { native } from '../../devfs/native.js';
 import { Refusal } from '../admin/refusal.js';
-import { type RuntimePaths, runtimePaths } from '../admin/runtime-paths.js';
+import { PRIVATE_DIRECTORIES, type RuntimePaths, runtimePaths } from '../admin/runtime-paths.js';
 import { simulatorMounts } from './mounts.js';
 
 /** Whether the descriptor still is what the path leads to; a daemon that ends removes its lock file. */
@@ -66,16 +68,43 @@ export class RuntimeDirectory {
    * has left. Throws a Refusal while another daemon lives there.
    */
   static claim(directory: string): RuntimeDirectory {
+    const claimed = RuntimeDirectory.#tryClaim(directory);
+    if (claimed !== undefined) return claimed;
+    const { directory: absolute, pidFile } = runtimePaths(realpathSync(directory));
+    throw new Refusal(
+      `a simulator is already running at ${absolute}${readPid(pidFile)}: stop it with "verbsim down", ` +
+        'or choose another --runtime-dir',
+    );
+  }
+
+  /**
+   * Removes the directories of private simulators that were killed, and returns them. A simulator that lives holds
+   * its lock, from before its process id is written until that is removed; one that is being started has not written
+   * it yet.
+   */
+  static removeAbandoned(): string[] {
+    const parent = dirname(PRIVATE_DIRECTORIES);
+    const removed: string[] = [];
+    for (const path of readdirSync(parent).map((name) => join(parent, name))) {
+      if (!path.startsWith(PRIVATE_DIRECTORIES) || !existsSync(runtimePaths(path).pidFile)) continue;
+      try {
+        const claimed = RuntimeDirectory.#tryClaim(path);
+        claimed?.release();
+        if (claimed !== undefined) removed.push(path);
+      } catch {
+        // Somebody else removes it at this moment, or it is not ours to remove.
+      }
+    }
+    return removed;
+  }
+
+  /** `undefined` while another daemon lives there. */
+  static #tryClaim(directory: string): RuntimeDirectory | undefined {
     mkdirSync(directory, { recursive: true, mode: 0o755 });
     // In mountinfo(5) paths are without symlinks.
     const paths = runtimePaths(realpathSync(directory));
     const fd = lock(paths.lockFile);
-    if (fd === undefined) {
-      throw new Refusal(
-        `a simulator is already running at ${paths.directory}${readPid(paths.pidFile)}: stop it with "verbsim down", ` +
-          'or choose another --runtime-dir',
-      );
-    }
+    if (fd === undefined) return undefined;
     const claimed = new RuntimeDirectory(paths, fd);
     claimed.#unmount();
     rmSync(paths.adminSocket, { force: true });

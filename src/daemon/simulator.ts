@@ -15,7 +15,7 @@ import {
 } from '../config/config.js';
 import { type IbClient, IbCore } from '../core/core.js';
 import type { IbDevice } from '../core/device.js';
-import { EventType } from '../core/events.js';
+import { type DeviceEvent, EventType, eventName } from '../core/events.js';
 import { Journal } from '../core/journal.js';
 import { type FabricPort, Subnet } from '../fabric/subnet.js';
 import { createMlx4Device, type Mlx4Device, type Mlx4Options } from '../mlx4/device.js';
@@ -108,10 +108,11 @@ export class Simulator {
     const config = additionalDevice(given, others);
     if (this.#slots.has(config.name)) throw new Refusal(`there is a device ${config.name} already`);
     this.#slots.set(config.name, { config, plugged: undefined });
+    this.journal.record(() => ({ event: 'added', device: config.name }));
     try {
       await this.plug(config.name);
     } catch (error) {
-      this.#slots.delete(config.name);
+      this.#forget(config.name);
       throw error instanceof Error ? new Refusal(error.message, { cause: error }) : error;
     }
     return config.name;
@@ -121,7 +122,12 @@ export class Simulator {
   async deleteDevice(name: string): Promise<void> {
     const slot = this.#slot(name);
     if (slot.plugged !== undefined) await this.unplug(name);
+    this.#forget(name);
+  }
+
+  #forget(name: string): void {
     this.#slots.delete(name);
+    this.journal.record(() => ({ event: 'deleted', device: name }));
   }
 
   async plug(name: string): Promise<void> {
@@ -160,14 +166,16 @@ export class Simulator {
   async fatal(name: string, delayMilliseconds: number): Promise<UnplugReport> {
     const { device, fail } = this.#plugged(this.#slot(name));
     fail();
-    this.#core.dispatchEvent({ device, type: EventType.DEVICE_FATAL, port: 0 });
     this.journal.record(() => ({ event: 'fatal error', device: name }));
+    this.#core.dispatchEvent({ device, type: EventType.DEVICE_FATAL, port: 0 });
     await setTimeout(delayMilliseconds);
     return this.reset(name, delayMilliseconds);
   }
 
   /** Unplugs and plugs again. */
   async reset(name: string, delayMilliseconds: number): Promise<UnplugReport> {
+    this.#plugged(this.#slot(name));
+    this.journal.record(() => ({ event: 'reset', device: name }));
     const report = await this.unplug(name);
     await setTimeout(delayMilliseconds);
     await this.plug(name);
@@ -180,14 +188,24 @@ export class Simulator {
     const found = portOf(name, ports, port);
     if (found.linkUp === up) return;
     found.linkUp = up;
-    this.#core.dispatchEvent({ device, type: up ? EventType.PORT_ACTIVE : EventType.PORT_ERR, port });
+    this.#portEvent({ device, type: up ? EventType.PORT_ACTIVE : EventType.PORT_ERR, port });
   }
 
   /** Tells the clients of a device of an event of one of its ports. */
   raisePortEvent(name: string, port: number, type: EventType): void {
     const { device, ports } = this.#plugged(this.#slot(name));
     portOf(name, ports, port);
-    this.#core.dispatchEvent({ device, type, port });
+    this.#portEvent({ device, type, port });
+  }
+
+  #portEvent(event: DeviceEvent): void {
+    const { device, type, port } = event;
+    this.journal.record(() => ({
+      event: 'port',
+      device: device.name,
+      details: { type: eventName(type), port },
+    }));
+    this.#core.dispatchEvent(event);
   }
 
   /** Unmounts; clients get ENOTCONN. */
@@ -226,6 +244,7 @@ export class Simulator {
       nodeGuid: guidText(config.nodeGuid),
       firmware: config.firmware,
       kernelProfile: config.kernelProfile,
+      driverWithoutDisassociate: config.driverWithoutDisassociate,
       ...(uverbs !== undefined && device?.registered === true && { uverbs: uverbs.name }),
       contexts: uverbs?.users() ?? [],
       ports: device?.ports.map((port) => describePort(device, port)) ?? [],

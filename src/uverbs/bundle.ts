@@ -140,6 +140,8 @@ export class Bundle {
       } else {
         this.#undo();
         descriptor.undo();
+        const why = 'the client could not be given its descriptor';
+        this.file.record('refused', () => ({ door: 'descriptor', code: Errno.from(number).code, why }));
       }
     });
   }

@@ -13,7 +13,7 @@ import {
 } from '../../devfs/index.js';
 import type { Usage } from '../core/core.js';
 import type { IbDevice } from '../core/device.js';
-import { EventType, eventName } from '../core/events.js';
+import { EventType } from '../core/events.js';
 import type { Ucontext, UserPages } from '../core/objects.js';
 import { AsyncEventFile } from './events/async-event-file.js';
 import type { EventFile } from './events/event-file.js';
@@ -66,16 +66,17 @@ export class UverbsFile implements FileOperations {
         const kept = Buffer.from(data);
         return error.removal.then(() => this.#run(door, kept, run));
       }
-      if (error instanceof Errno) this.record('refused', { door, code: error.code, why: error.message });
+      if (error instanceof Errno)
+        this.record('refused', () => ({ door, code: error.code, why: error.message }));
       throw error;
     }
   }
 
   /** Tells whoever watches what happens to this client. */
-  record(event: string, details?: Record<string, string | number>): void {
+  record(event: string, details?: () => Record<string, string | number>): void {
     const { journal, deviceName } = this.#uverbsDevice;
     const { pid, comm } = this.process;
-    journal.record(() => ({ event, device: deviceName, pid, comm, ...(details && { details }) }));
+    journal.record(() => ({ event, device: deviceName, pid, comm, ...(details && { details: details() }) }));
   }
 
   usage(): Usage {
@@ -177,12 +178,6 @@ export class UverbsFile implements FileOperations {
   deviceEvent(type: EventType, port: number): void {
     for (const file of this.#eventFiles.values())
       if (file instanceof AsyncEventFile) file.push(BigInt(port), type);
-    this.recordEvent(type, port);
-  }
-
-  /** Tells whoever watches that the client can read an event. */
-  recordEvent(type: EventType, port: number): void {
-    this.record('event', { type: eventName(type), port });
   }
 
   // The end
@@ -199,7 +194,7 @@ export class UverbsFile implements FileOperations {
 
   async #disassociate(slice: TimeSlice): Promise<void> {
     const context = this.#context;
-    if (context !== undefined) this.record('cut off', { objects: this.uobjects.count });
+    if (context !== undefined) this.record('cut off', () => ({ objects: this.uobjects.count }));
     const { fatalFirst } = this.profile;
     if (fatalFirst) {
       if (context !== undefined) this.deviceEvent(EventType.DEVICE_FATAL, 0);
@@ -240,7 +235,11 @@ export class UverbsFile implements FileOperations {
 
   /** The last of the device file and its event files is gone. */
   #releaseIfUnused(): void {
-    if (!this.#closed || this.#eventFiles.size > 0) return;
+    const { descriptors } = this.usage();
+    if (descriptors > 0) {
+      this.record('descriptor closed', () => ({ left: descriptors }));
+      return;
+    }
     this.process.close();
     this.#uverbsDevice.fileReleased(this);
   }

@@ -1,5 +1,12 @@
 /** ib_uverbs: a character device for each IB device (core/uverbs_main.c). */
-import { CharacterDevice, type Directory } from '../../devfs/index.js';
+import {
+  type Call,
+  CharacterDevice,
+  type Directory,
+  Errno,
+  type FileOperations,
+  type OpenRequest,
+} from '../../devfs/index.js';
 import type { CutOff, IbClient } from '../core/core.js';
 import type { IbDevice } from '../core/device.js';
 import type { DeviceEvent } from '../core/events.js';
@@ -65,9 +72,27 @@ export class UverbsClient implements IbClient {
         mode: 0o666,
         mappableBytes: MAPPABLE_BYTES,
         revocablePages: uverbs.profile.mappings === 'sigbus',
-        open: (request) => uverbs.open(request),
+        open: (request) => this.#open(uverbs, request),
       }),
     );
+  }
+
+  #open(uverbs: UverbsDevice, request: OpenRequest): FileOperations {
+    try {
+      return uverbs.open(request);
+    } catch (error) {
+      if (error instanceof Errno) {
+        const { code, message: why } = error;
+        const device = uverbs.deviceName;
+        this.#journal.record(() => ({
+          event: 'refused',
+          device,
+          ...callerOf(request.call),
+          details: { door: 'open', code, why },
+        }));
+      }
+      throw error;
+    }
   }
 
   /** The node goes first and its number with it, then the files are cut off. */
@@ -84,6 +109,17 @@ export class UverbsClient implements IbClient {
 
   event(event: DeviceEvent): void {
     this.#devices.get(event.device)?.event(event);
+  }
+}
+
+/** Nobody, if the daemon cannot see who calls. */
+function callerOf(call: Call): { pid?: number; comm?: string } {
+  try {
+    const process = call.process();
+    process.close();
+    return { pid: process.pid, comm: process.comm };
+  } catch {
+    return {};
   }
 }
 

@@ -1,22 +1,12 @@
 /** What an operator does to devices at run time, and what clients and other operators see of it. */
-import { spawn } from 'node:child_process';
-import { join } from 'node:path';
-import t, { type Test } from 'tap';
-import type { DeviceStatus, MonitorEntry } from '../../src/admin/protocol.js';
+import t from 'tap';
 import { EventType } from '../../src/core/events.js';
-import { type Daemon, eventually, startDaemon, VERBSIM } from '../support/daemon.js';
-import { operate } from '../support/operator.js';
+import { nodeOf, startDaemon } from '../support/daemon.js';
+import { listDevices, operate } from '../support/operator.js';
 import { GET_CONTEXT, openByWrite } from '../uverbs/support/context.js';
 import { outcome, UverbsDoor } from '../uverbs/support/door.js';
 
 const RECORD_SIZE = 16;
-
-const nodeOf = ({ mountpoint }: Daemon, number: number): string =>
-  join(mountpoint, 'dev', 'infiniband', `uverbs${number}`);
-
-async function list({ verbsim }: Daemon): Promise<DeviceStatus[]> {
-  return JSON.parse((await verbsim('dev', 'show', '-j')).stdout) as DeviceStatus[];
-}
 
 /** Reads the next asynchronous event: its element and type. */
 async function nextEvent(door: UverbsDoor, fd: number): Promise<[number, number]> {
@@ -25,30 +15,13 @@ async function nextEvent(door: UverbsDoor, fd: number): Promise<[number, number]
   return [Number(record.readBigUInt64LE(0)), record.readUInt32LE(8)];
 }
 
-/** What `verbsim monitor -j` has printed so far. */
-function monitor(t: Test, { runtimeDir }: Daemon): () => MonitorEntry[] {
-  const child = spawn(VERBSIM, ['--runtime-dir', runtimeDir, 'monitor', '-j'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  t.teardown(() => child.kill('SIGKILL'));
-  let text = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    text += chunk;
-  });
-  return () =>
-    text
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => JSON.parse(line) as MonitorEntry);
-}
-
 t.test('devices are added and deleted', async (t) => {
   const daemon = await startDaemon(t);
   const added = await daemon.verbsim('dev', 'add', '--profile', '4.3', '--ports', '2');
   t.equal(added.stdout, 'mlx4_1 added and plugged in\n', added.stderr);
   const named = await daemon.verbsim('dev', 'add', 'roce0', '--link-layer', 'ethernet');
   t.equal(named.code, 0, named.stderr);
-  const devices = await list(daemon);
+  const devices = await listDevices(daemon);
   t.same(
     devices.map(({ name, uverbs, kernelProfile, ports }) => [name, uverbs, kernelProfile, ports.length]),
     [
@@ -71,6 +44,20 @@ t.test('devices are added and deleted', async (t) => {
   t.notMatch((await daemon.run('ibv_devices')).stdout, 'roce0');
   t.equal((await daemon.verbsim('unplug', 'roce0')).code, 2, 'it is forgotten');
   t.equal((await daemon.verbsim('dev', 'add', 'mlx4_1')).code, 2, 'a name is taken once');
+});
+
+t.test('a device shows its kernel and what its driver can do', async (t) => {
+  const daemon = await startDaemon(t);
+  await daemon.verbsim('dev', 'add', '--profile', '4.3', '--without-disassociate');
+  const kernels = (await daemon.verbsim('dev', 'show')).stdout.match(/^kernel .*$/gm);
+  t.same(kernels, [
+    'kernel     6.12, driver with disassociate',
+    'kernel     4.3, driver without disassociate',
+  ]);
+  t.match(await listDevices(daemon), [
+    { kernelProfile: '6.12', driverWithoutDisassociate: false },
+    { kernelProfile: '4.3', driverWithoutDisassociate: true },
+  ]);
 });
 
 t.test('the cable of a port is pulled and plugged', async (t) => {
@@ -134,59 +121,4 @@ t.test('a reset is a removal with one event', async (t) => {
   t.same(await nextEvent(door, asyncFd), [0, EventType.DEVICE_FATAL]);
   t.equal(await door.poll(asyncFd), 0);
   await openByWrite(door, nodeOf(daemon, 0));
-});
-
-t.test('an unplug that must wait shows for whom, gives up on time, and goes on', async (t) => {
-  const daemon = await startDaemon(t);
-  t.equal((await daemon.verbsim('dev', 'add', '--without-disassociate')).code, 0);
-  const door = UverbsDoor.start(t);
-  const { fd, asyncFd } = await openByWrite(door, nodeOf(daemon, 1));
-  const pid = (await door.ask('pid')).pid;
-  const gaveUp = await daemon.verbsim('unplug', 'mlx4_1', '--timeout', '1');
-  t.equal(gaveUp.code, 2);
-  t.match(gaveUp.stderr, 'waiting for these to close it');
-  t.match(gaveUp.stderr, new RegExp(`^${pid} +door +1 +2$`, 'm'));
-  t.match(gaveUp.stderr, 'still in use after 1 s');
-  const waiting = (await list(daemon))[1];
-  t.match(waiting, { plugged: true, contexts: [{ pid, descriptors: 2 }] });
-  t.equal(waiting?.uverbs, undefined, 'its node is gone');
-  const other = await daemon.verbsim('unplug', 'mlx4_0', '--timeout', '5');
-  t.equal(other.code, 0, `other devices do not wait for it: ${other.stderr}`);
-  await door.close(fd);
-  t.equal((await list(daemon))[1]?.plugged, true, 'an event file alone holds it');
-  await door.close(asyncFd);
-  await eventually('the removal ends', async () => (await list(daemon))[1]?.plugged === false);
-  t.equal((await daemon.verbsim('plug', 'mlx4_1')).code, 0);
-});
-
-t.test('a monitor sees what happens and to whom', async (t) => {
-  const daemon = await startDaemon(t);
-  const entries = monitor(t, daemon);
-  const operator = await operate(t, daemon);
-  const door = UverbsDoor.start(t);
-  // The monitor is there once it shows something.
-  await eventually('the monitor has begun', async () => {
-    await operator.call('port.raise', { device: 'mlx4_0', port: 1, event: 'SM_CHANGE' });
-    await door.close(await door.open(nodeOf(daemon, 0)));
-    return entries().length > 0;
-  });
-  const { fd } = await openByWrite(door, nodeOf(daemon, 0));
-  const pid = Number((await door.ask('pid')).pid);
-  t.equal(outcome(await door.command(fd, GET_CONTEXT)), 'EINVAL');
-  await operator.call('device.unplug', { device: 'mlx4_0' });
-  await eventually('the unplug is shown', () => entries().some(({ event }) => event === 'unplugged'));
-  const seen = entries();
-  for (const event of ['opened', 'refused', 'cut off']) {
-    t.match(
-      seen.find((entry) => entry.event === event && entry.pid === pid),
-      { device: 'mlx4_0', comm: 'door' },
-      event,
-    );
-  }
-  t.match(
-    seen.find(({ event, details }) => event === 'refused' && details?.['code'] === 'EINVAL'),
-    { details: { door: 'write' } },
-  );
-  const times = seen.map(({ time }) => Date.parse(time));
-  t.same(times, [...times].sort(), 'in order');
 });

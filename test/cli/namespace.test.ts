@@ -20,7 +20,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
-import { findGrafts, parseMountinfo, planSkeletons } from '../../tools/verbsim/namespace.js';
+import { findGrafts, planSkeletons } from '../../tools/verbsim/namespace.js';
 
 const RUN_MODULE = new URL('../../tools/verbsim/run.js', import.meta.url).href;
 const NAMESPACE_MODULE = new URL('../../tools/verbsim/namespace.js', import.meta.url).href;
@@ -298,11 +298,4 @@ t.test('what has to be grafted', async (t) => {
     ],
     'a mount in between needs an overlay of its own',
   );
-});
-
-t.test('a line of mountinfo', async (t) => {
-  const line = '36 35 98:0 /mnt1 /mnt/a\\040b\\134c rw,noatime master:1 propagate_from:2 - ext3 /dev/root rw';
-  t.same(parseMountinfo(`${line}\n`), [
-    { id: 36, mountPoint: '/mnt/a b\\c', options: ['rw', 'noatime'], type: 'ext3' },
-  ]);
 });

@@ -1,6 +1,16 @@
-import { existsSync, readdirSync } from 'node:fs';
-import t from 'tap';
-import { eventually, execute, isMounted, requireMounts, startDaemon, VERBSIM } from '../support/daemon.js';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import t, { type Test } from 'tap';
+import { PRIVATE_DIRECTORIES, runtimePaths } from '../../src/admin/runtime-paths.js';
+import {
+  eventually,
+  execute,
+  isMounted,
+  launch,
+  requireMounts,
+  runtimeDirectory,
+  startDaemon,
+  VERBSIM,
+} from '../support/daemon.js';
 
 requireMounts();
 
@@ -62,3 +72,47 @@ t.test('a command that is not there', async (t) => {
       .every((name) => before.includes(name)),
   );
 });
+
+/** A command with a simulator of its own, which lasts until the test ends, and that simulator's directory. */
+async function startPrivate(t: Test): Promise<string> {
+  const script = 'echo "$VERBSIM_RUNTIME_DIR"; exec sleep 60';
+  const absent = `${t.testdir()}/none`;
+  const { output } = launch(t, VERBSIM, ['--runtime-dir', absent, 'run', 'sh', '-c', script]);
+  await eventually('the command runs', () => output.stdout.includes('\n'));
+  return output.stdout.trim();
+}
+
+/** A private simulator that died without clearing away what it has made. */
+async function startAndKill(t: Test): Promise<string> {
+  const directory = await startPrivate(t);
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  const { pidFile, mountpoint } = runtimePaths(directory);
+  process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL');
+  await eventually('its guard has unmounted', () => !isMounted(mountpoint));
+  return directory;
+}
+
+/** As it is before its simulator has taken possession of it. */
+function startingDirectory(t: Test): string {
+  const directory = mkdtempSync(PRIVATE_DIRECTORIES);
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  writeFileSync(runtimePaths(directory).logFile, '');
+  return directory;
+}
+
+for (const next of ['run', 'up']) {
+  t.test(`what a killed private simulator has left goes at the next "${next}"`, async (t) => {
+    const [living, killed] = await Promise.all([startPrivate(t), startAndKill(t)]);
+    const starting = startingDirectory(t);
+    if (next === 'run') {
+      await execute(VERBSIM, ['--runtime-dir', `${t.testdir()}/none`, 'run', 'true']);
+    } else {
+      const place = ['--runtime-dir', runtimeDirectory(t)];
+      t.teardown(() => execute(VERBSIM, [...place, 'down']));
+      await execute(VERBSIM, [...place, 'up']);
+    }
+    t.notOk(existsSync(killed));
+    t.ok(existsSync(starting), 'one that is being started is left alone');
+    t.equal((await execute(VERBSIM, ['--runtime-dir', living, 'status'])).code, 0, 'and one that lives');
+  });
+}

@@ -1,14 +1,17 @@
 /** A private simulator for one test. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
+import { isMounted } from '../../devfs/mountinfo.js';
 import { native } from '../../devfs/native.js';
 import { runtimePaths } from '../../src/admin/runtime-paths.js';
+
+export { isMounted };
 
 /** From dist/test/support. */
 export const VERBSIM = fileURLToPath(new URL('../../../tools/verbsim/bin.mjs', import.meta.url));
@@ -60,12 +63,6 @@ export async function eventually(what: string, condition: () => boolean | Promis
   }
 }
 
-/** Whether something is mounted at a path, without asking what is. */
-export const isMounted = (path: string): boolean =>
-  readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .some((line) => line.split(' ')[4] === path);
-
 /** A directory for one simulator; when the test ends, what is mounted there is unmounted and it is removed. */
 export function runtimeDirectory(t: Test): string {
   const directory = mkdtempSync('/run/verbsim-test-');
@@ -86,6 +83,28 @@ async function stop(daemon: ChildProcess): Promise<void> {
   clearTimeout(killer);
 }
 
+/** A program that is under way. */
+export interface Running {
+  readonly child: ChildProcess;
+  /** So far. */
+  readonly output: { stdout: string; stderr: string };
+  /** The exit code, or the signal's name. */
+  readonly ended: Promise<number | string>;
+}
+
+/** Starts a program; it is killed when the test ends. */
+export function launch(t: Test, file: string, args: string[]): Running {
+  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  const output = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      output[name] += text;
+    });
+  }
+  return { child, output, ended: once(child, 'close').then(([code, signal]) => code ?? signal) };
+}
+
 export interface DaemonOptions {
   /** TOML. */
   config?: string;
@@ -102,9 +121,15 @@ export interface Daemon {
   log(): string;
   /** Runs `verbsim ARGS` against it. */
   verbsim(...args: string[]): Promise<Output>;
+  /** The same for a command that is looked at while it runs; it is killed when the test ends. */
+  start(...args: string[]): Running;
   /** Runs `verbsim run -- COMMAND` against it. */
   run(...command: string[]): Promise<Output>;
 }
+
+/** The node of one of its devices. */
+export const nodeOf = ({ mountpoint }: Daemon, number: number): string =>
+  join(mountpoint, 'dev', 'infiniband', `uverbs${number}`);
 
 /** Starts a simulator; it is gone when the test has ended, whatever happens. */
 export async function startDaemon(t: Test, options: DaemonOptions = {}): Promise<Daemon> {
@@ -129,7 +154,8 @@ export async function startDaemon(t: Test, options: DaemonOptions = {}): Promise
     once(daemon, 'exit').then(() => [`it exited: ${log}`]),
   ])) as [string];
   if (ready !== 'ready\n') throw new Error(`the simulator did not start: ${ready}`);
-  const verbsim = (...rest: string[]) => execute(VERBSIM, ['--runtime-dir', directory, ...rest]);
+  const operator = (rest: string[]) => ['--runtime-dir', directory, ...rest];
+  const verbsim = (...rest: string[]) => execute(VERBSIM, operator(rest));
   return {
     runtimeDir: directory,
     mountpoint: runtimePaths(directory).mountpoint,
@@ -137,6 +163,7 @@ export async function startDaemon(t: Test, options: DaemonOptions = {}): Promise
     process: daemon,
     log: () => log,
     verbsim,
+    start: (...rest) => launch(t, VERBSIM, operator(rest)),
     run: (...command) => verbsim('run', '--', ...command),
   };
 }

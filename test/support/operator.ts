@@ -1,6 +1,7 @@
 /** The operator of a test's simulator, over the admin socket; `daemon.verbsim` is the same through the command. */
 import type { Test } from 'tap';
 import { AdminClient } from '../../src/admin/client.js';
+import type { DeviceStatus } from '../../src/admin/protocol.js';
 import { runtimePaths } from '../../src/admin/runtime-paths.js';
 import type { Daemon } from './daemon.js';
 
@@ -9,4 +10,8 @@ export async function operate(t: Test, daemon: Daemon): Promise<AdminClient> {
   const client = await AdminClient.connect(runtimePaths(daemon.runtimeDir).adminSocket);
   t.teardown(() => client.close());
   return client;
+}
+
+export async function listDevices({ verbsim }: Daemon): Promise<DeviceStatus[]> {
+  return JSON.parse((await verbsim('dev', 'show', '-j')).stdout) as DeviceStatus[];
 }

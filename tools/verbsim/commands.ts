@@ -29,6 +29,11 @@ const realisticTimingOption: OptionRow = {
   flags: '--realistic-timing',
   summary: 'take the seconds that hardware takes, instead of none',
 };
+const timeoutOption: OptionRow = {
+  flags: '--timeout <seconds>',
+  summary: 'how long to wait for users that must close it; the simulator goes on without this command',
+  parse: wholeNumber,
+};
 const aPort = { name: '<port>', summary: 'device and port number, like "mlx4_0/1"' };
 const aDevice = { name: '<device>', summary: 'its name, as "verbsim dev show" has it' };
 
@@ -84,20 +89,21 @@ export const commands: readonly CommandRow[] = [
     words: 'dev del',
     arguments: [aDevice],
     summary: 'unplug a device and forget it',
+    options: [timeoutOption],
     load: () => import('./commands/dev-del.js'),
   },
   {
     words: 'dev fatal',
     arguments: [aDevice],
     summary: 'let a device have a fatal error, after which its driver restarts it',
-    options: [realisticTimingOption, ...jsonOptions],
+    options: [realisticTimingOption, timeoutOption, ...jsonOptions],
     load: async () => ({ default: (await import('./commands/dev-restart.js')).fatal }),
   },
   {
     words: 'dev reset',
     arguments: [aDevice],
     summary: 'unplug a device and plug it in again',
-    options: [realisticTimingOption, ...jsonOptions],
+    options: [realisticTimingOption, timeoutOption, ...jsonOptions],
     load: async () => ({ default: (await import('./commands/dev-restart.js')).reset }),
   },
   {
@@ -133,14 +139,7 @@ export const commands: readonly CommandRow[] = [
     words: 'unplug',
     arguments: [aDevice],
     summary: 'pull a device out from under its users, and show whom that hit',
-    options: [
-      {
-        flags: '--timeout <seconds>',
-        summary: 'how long to wait for users that must close it; the unplug goes on without this command',
-        parse: wholeNumber,
-      },
-      ...jsonOptions,
-    ],
+    options: [timeoutOption, ...jsonOptions],
     load: () => import('./commands/unplug.js'),
   },
   {

@@ -23,6 +23,7 @@ import {
 import { basename, dirname, join, relative } from 'node:path';
 import { isatty } from 'node:tty';
 import { getSystemErrorMap } from 'node:util';
+import { type Mount, readMounts } from '../../devfs/mountinfo.js';
 import type { Native } from '../../devfs/native.js';
 
 /** Directories that are the simulator's alone: they hide the host's directory of that name, if there is one. */
@@ -55,14 +56,6 @@ export interface Skeleton {
   missing: Graft[];
 }
 
-/** One line of /proc/self/mountinfo (proc(5)), as far as it is needed here. */
-export interface Mount {
-  id: number;
-  mountPoint: string;
-  options: string[];
-  type: string;
-}
-
 /** "no such file or directory (ENOENT)" for a negative errno. */
 export function describeError(error: number): string {
   const [name, text] = getSystemErrorMap().get(error) ?? [`errno ${-error}`, 'the kernel refused'];
@@ -91,24 +84,6 @@ const isBelow = (path: string, ancestor: string): boolean => path.startsWith(`${
 function chain(ancestor: string, path: string): string[] {
   return path === ancestor ? [ancestor] : [...chain(ancestor, dirname(path)), path];
 }
-
-export function parseMountinfo(text: string): Mount[] {
-  // Space, tab, newline and backslash in a path are written as three octal digits.
-  const decode = (path: string) =>
-    path.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => {
-      const fields = line.split(' ');
-      // Optional fields of any number end at a lone hyphen; the file system type comes after it.
-      const type = fields[fields.indexOf('-', 6) + 1] ?? '';
-      const [id = '', , , , mountPoint = '', options = ''] = fields;
-      return { id: Number(id), mountPoint: decode(mountPoint), options: options.split(','), type };
-    });
-}
-
-const readMounts = (): Mount[] => parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'));
 
 /** What one entry of the FUSE tree needs at `path`: nothing, itself as a graft, or its entries one by one. */
 function graftsOf(entry: Dirent, source: string, path: string): Graft[] {
@@ -231,7 +206,7 @@ class Builder {
   }
 
   private makeMountPoints(grafts: Graft[]): void {
-    const mounts = readMounts().map((mount) => mount.mountPoint);
+    const mounts = readMounts().map((mount) => mount.mountpoint);
     const skeletons = planSkeletons(grafts, mounts);
     if (skeletons.length === 0) return;
     check(

@@ -1,5 +1,5 @@
 import { uverbsDefaultObjects } from '../../abi/index.js';
-import { EventType } from '../../core/events.js';
+import { EventType, eventName } from '../../core/events.js';
 import type { UverbsFile } from '../file.js';
 import { type ObjectType, RemoveReason, type Uobject } from '../uobject.js';
 import { EventFile } from './event-file.js';
@@ -22,14 +22,16 @@ export class AsyncEventFile extends EventFile {
     const record = new DataView(new ArrayBuffer(RECORD_SIZE));
     record.setBigUint64(0, element, true);
     record.setUint32(8, type, true);
-    this.queue.push(new Uint8Array(record.buffer), counter);
+    if (!this.queue.push(new Uint8Array(record.buffer), counter)) return;
+    this.file.record('event', () => ({
+      type: eventName(type),
+      ...(counter === undefined ? { port: Number(element) } : { handle: element.toString() }),
+    }));
   }
 
   /** DEVICE_FATAL is the last event, unless it was the first thing that the removal did. */
   deviceRemoved(): void {
-    if (this.endsAfterRemoval) return;
-    this.push(0n, EventType.DEVICE_FATAL);
-    this.file.recordEvent(EventType.DEVICE_FATAL, 0);
+    if (!this.endsAfterRemoval) this.push(0n, EventType.DEVICE_FATAL);
   }
 }
 

@@ -28,11 +28,12 @@ export class EventQueue {
     this.#recordSize = recordSize;
   }
 
-  /** Queues a record of the queue's size; `counter` counts it when it is read. */
-  push(record: Uint8Array, counter?: EventCounter): void {
-    if (this.#closed !== undefined) return;
+  /** Queues a record of the queue's size, unless it is closed; `counter` counts it when it is read. */
+  push(record: Uint8Array, counter?: EventCounter): boolean {
+    if (this.#closed !== undefined) return false;
     this.#events.push({ record, counter });
     this.#wait.wake();
+    return true;
   }
 
   /** Drops the unread events of an object that is being destroyed. */

@@ -1,8 +1,9 @@
 import type { Action } from '../command.js';
-import { withDaemon } from '../connection.js';
+import { remove } from '../removal.js';
 
-const devDel: Action = async ({ runtimeDirectory, arguments: [device = ''] }) => {
-  await withDaemon(runtimeDirectory, (client) => client.call('device.delete', { device }));
+const devDel: Action = async (invocation) => {
+  const [device = ''] = invocation.arguments;
+  await remove(invocation, 'device.delete', { device });
   process.stdout.write(`${device} deleted\n`);
   return undefined;
 };

@@ -1,14 +1,14 @@
 /** dev fatal and dev reset: both take the device away and bring it back. */
-import type { MethodName, UnplugReport } from '../../../src/admin/protocol.js';
+import type { UnplugReport } from '../../../src/admin/protocol.js';
 import type { Action } from '../command.js';
-import { withDaemon } from '../connection.js';
+import { remove } from '../removal.js';
 import { plural, print } from '../render.js';
 
-function restart(method: Extract<MethodName, 'device.fatal' | 'device.reset'>): Action {
-  return async ({ runtimeDirectory, arguments: [device = ''], options }) => {
-    const params = { device, realisticTiming: options.realisticTiming === true };
-    const report = await withDaemon(runtimeDirectory, (client) => client.call(method, params));
-    print(report, options, text);
+function restart(method: 'device.fatal' | 'device.reset'): Action {
+  return async (invocation) => {
+    const [device = ''] = invocation.arguments;
+    const realisticTiming = invocation.options.realisticTiming === true;
+    print(await remove(invocation, method, { device, realisticTiming }), invocation.options, text);
     return undefined;
   };
 }

@@ -3,11 +3,17 @@ import { Refusal } from '../../../src/admin/refusal.js';
 import type { Action } from '../command.js';
 import { withDaemon } from '../connection.js';
 import { plural, print, properties, table } from '../render.js';
+import { usersTable } from '../users.js';
 
 /** A device loses its node before its last user. */
 function stateText({ plugged, uverbs }: DeviceStatus): string {
   if (!plugged) return 'unplugged';
   return uverbs === undefined ? 'being unplugged' : `plugged in, ${uverbs}`;
+}
+
+/** What its users can tell: the kernel it shows, and whether its driver can cut them off. */
+function kernelText({ kernelProfile, driverWithoutDisassociate }: DeviceStatus): string {
+  return `${kernelProfile}, driver ${driverWithoutDisassociate ? 'without' : 'with'} disassociate`;
 }
 
 function deviceText(device: DeviceStatus): string {
@@ -18,6 +24,7 @@ function deviceText(device: DeviceStatus): string {
       ['pci', device.pci],
       ['node guid', device.nodeGuid],
       ['firmware', device.firmware],
+      ['kernel', kernelText(device)],
       ['in use', plural(device.contexts.length, 'open context')],
     ]),
   ];
@@ -33,10 +40,7 @@ function deviceText(device: DeviceStatus): string {
     ]);
     lines.push(table(['PORT', 'STATE', 'PHYSICAL', 'LID', 'GID', 'LINK LAYER', 'RATE'], rows));
   }
-  if (device.contexts.length > 0) {
-    const rows = device.contexts.map(({ pid, comm, objects }) => [pid, comm, objects]);
-    lines.push(table(['PID', 'COMMAND', 'OBJECTS'], rows));
-  }
+  if (device.contexts.length > 0) lines.push(usersTable(device.contexts));
   return lines.join('\n');
 }
 

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
+import { isMounted } from '../../../devfs/mountinfo.js';
 import { Refusal } from '../../../src/admin/refusal.js';
 import type { Action } from '../command.js';
 import { withDaemon } from '../connection.js';
-import { parseMountinfo } from '../namespace.js';
 
 const PATIENCE_MS = 10_000;
 const INTERVAL_MS = 10;
@@ -18,11 +18,6 @@ function isRunning(pid: number): boolean {
     return false;
   }
 }
-
-const isMounted = (mountpoint: string): boolean =>
-  parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8')).some(
-    (mount) => mount.mountPoint === mountpoint,
-  );
 
 const down: Action = async ({ runtimeDirectory }) => {
   const { pid, mountpoint } = await withDaemon(runtimeDirectory, async (client) => {

@@ -1,11 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { NoDaemon } from '../../../src/admin/no-daemon.js';
+import { PRIVATE_DIRECTORIES } from '../../../src/admin/runtime-paths.js';
 import { startInBackground } from '../background.js';
 import type { Action } from '../command.js';
 import { withDaemon } from '../connection.js';
 import { execInNamespace } from '../run.js';
-
-const PRIVATE_DIRECTORIES = '/run/verbsim-run-';
 
 const mountpointOf = async (runtimeDirectory: string): Promise<string> =>
   (await withDaemon(runtimeDirectory, (client) => client.call('status', {}))).mountpoint;
