@@ -20,6 +20,8 @@ export interface Daemon {
   /** The uverbs node, for clients that need no namespace. */
   readonly device: string;
   readonly admin: AdminClient;
+  /** Another connection, because the requests of one are answered in their order. */
+  connect(): Promise<AdminClient>;
   /** The command line that runs a command against it. */
   run(...command: string[]): [file: string, args: string[]];
   readonly stop: () => Promise<void>;
@@ -42,12 +44,21 @@ export async function startDaemon(bench: Workbench): Promise<Daemon> {
   );
   const ready = await child.firstLine(child.process.stdio[3] as Readable);
   if (ready !== 'ready') throw new Error(`the simulator did not start: ${ready}`);
-  const admin = await AdminClient.connect(adminSocket);
-  const disconnect = bench.cleanup.add(() => admin.close());
+  const connections: AdminClient[] = [];
+  const connect = async (): Promise<AdminClient> => {
+    const client = await AdminClient.connect(adminSocket);
+    connections.push(client);
+    return client;
+  };
+  const admin = await connect();
+  const disconnect = bench.cleanup.add(() => {
+    for (const client of connections) client.close();
+  });
   return {
     pid: child.pid,
     device: join(mountpoint, 'dev', 'infiniband', 'uverbs0'),
     admin,
+    connect,
     run: (...command) => [VERBSIM, ['--runtime-dir', directory, 'run', '--', ...command]],
     stop: async () => {
       await disconnect();

@@ -1,5 +1,6 @@
 /** What one unplug costs while many contexts are open, and what these contexts cost the daemon. */
 import type { Readable } from 'node:stream';
+import type { AdminClient } from '../../src/admin/client.js';
 import { Child, runClient } from './child.js';
 import { type Daemon, DEVICE_NAME, startDaemon } from './daemon.js';
 import { type Floor, startFloor } from './floor.js';
@@ -44,11 +45,27 @@ async function hold(bench: Workbench, daemon: Daemon, { contexts, objects, reade
   return holder;
 }
 
+/** The longest that the daemon keeps somebody else waiting until `done`. */
+async function longestWait(admin: AdminClient, done: Promise<unknown>): Promise<number> {
+  let over = false;
+  const end = (): void => {
+    over = true;
+  };
+  void done.then(end, end);
+  let longest = 0;
+  while (!over) {
+    const start = performance.now();
+    await admin.call('status', {});
+    longest = Math.max(longest, performance.now() - start);
+  }
+  return longest;
+}
+
 async function holdAndUnplug(
   bench: Workbench,
   daemon: Daemon,
   { contexts, objects, readers }: Crowd,
-): Promise<{ milliseconds: number; bytes: number; resident: number }> {
+): Promise<{ milliseconds: number; waited: number; bytes: number; resident: number }> {
   const warmUp = await hold(bench, daemon, { contexts: WARM_UP_CONTEXTS, objects: 0, readers: 0 });
   await warmUp.stop();
   const before = await residentBytes(daemon);
@@ -57,12 +74,15 @@ async function holdAndUnplug(
   const holders: Child[] = [];
   while (holders.length < processes) holders.push(await hold(bench, daemon, share));
   const resident = await residentBytes(daemon);
-  const report = await daemon.admin.call('device.unplug', { device: DEVICE_NAME });
+  const other = await daemon.connect();
+  const removal = daemon.admin.call('device.unplug', { device: DEVICE_NAME });
+  const waited = await longestWait(other, removal);
+  const report = await removal;
   if (report.contexts.length !== contexts) {
     throw new Error(`the unplug met ${report.contexts.length} of ${contexts} open contexts`);
   }
   for (const holder of holders) await holder.stop();
-  return { milliseconds: report.milliseconds, bytes: (resident - before) / contexts, resident };
+  return { milliseconds: report.milliseconds, waited, bytes: (resident - before) / contexts, resident };
 }
 
 function nameOf({ contexts, objects, readers }: Crowd): string {
@@ -79,10 +99,11 @@ async function rowsFor(bench: Workbench, floor: Floor, crowd: Crowd): Promise<Ro
   ]);
   // A fresh one each time: memory that the last round needed is not given back.
   const daemon = await startDaemon(bench);
-  const { milliseconds, bytes, resident } = await holdAndUnplug(bench, daemon, crowd);
+  const { milliseconds, waited, bytes, resident } = await holdAndUnplug(bench, daemon, crowd);
   await daemon.stop();
   return [
     row(`unplug with ${name} contexts open`, 'ms', milliseconds, close_ms),
+    row(`longest that others waited meanwhile, ${name} contexts`, 'ms', waited),
     row(`daemon's memory per context, of ${name}`, 'bytes', bytes),
     row(`daemon's memory with ${name} contexts`, 'MiB', resident / MEBIBYTE),
   ];
