@@ -1,11 +1,17 @@
 /** The C programs of test/clients as children: they do what this process must not do to its own mount. */
-import { type ChildProcessWithoutNullStreams, execFile, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
+
+/** What it complains of is seen where the test's own complaints are. */
+type Conversation = ChildProcessByStdio<Writable, Readable, null>;
+const converse = (program: string, args: string[]): Conversation =>
+  spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
 
 /** The folder that holds package.json, from the sources as from dist. */
 const PROJECT = (function up(folder: string): string {
@@ -46,13 +52,12 @@ export function run(program: string, args: string[], timeoutMs = 20_000): Promis
 
 /** A client that says and hears lines. */
 export class Talk {
-  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #child: Conversation;
   readonly #lines: AsyncIterator<string>;
 
   constructor(program: string, args: string[]) {
-    this.#child = spawn(program, args);
+    this.#child = converse(program, args);
     this.#lines = createInterface(this.#child.stdout)[Symbol.asyncIterator]();
-    this.#child.stderr.pipe(process.stderr);
   }
 
   /** Its next line; `undefined` at the end. */
@@ -95,18 +100,17 @@ type Word = string | number;
 
 /** A running door: one system call at a time, or several in threads of their own. */
 export class Door {
-  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #child: Conversation;
   readonly #waiting: ((answer: Answer) => void)[] = [];
   readonly ended: Promise<unknown>;
 
   constructor(command: string, ...args: string[]) {
-    this.#child = spawn(command, args);
+    this.#child = converse(command, args);
     this.ended = new Promise((resolve) => this.#child.on('close', resolve));
     void this.ended.then(() => {
       for (const answered of this.#waiting.splice(0)) answered({ dead: true });
     });
     this.#child.stdin.on('error', () => {}); // it died; the answers say so
-    this.#child.stderr.pipe(process.stderr);
     createInterface(this.#child.stdout).on('line', (line) => this.#waiting.shift()?.(JSON.parse(line)));
   }
 
