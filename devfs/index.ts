@@ -2,7 +2,16 @@
 export { Call } from './call.js';
 export { type Capability, hasCapability } from './client/credentials.js';
 export { descriptorName, inodeKey } from './client/descriptors.js';
-export { copyFromUser, copyToUser, copyToUserLater, finishCopies } from './client/memory.js';
+export {
+  copyFromUser,
+  copyOutgoing,
+  copyToUser,
+  copyToUserLater,
+  finishCopies,
+  outgoing,
+  outgoingRoom,
+  readFromUser,
+} from './client/memory.js';
 export {
   type Mapping,
   mappingsOf,

@@ -92,10 +92,11 @@ export interface Native {
   /** process_vm_writev from source[offset..offset+length): bytes written or -errno. */
   writeMemory(tid: number, address: bigint, source: Uint8Array, offset: number, length: number): number;
   /**
-   * process_vm_writev of the first bytes of `source` to several places, in their order, up to the first bad one:
-   * bytes written or -errno. `vectors` holds `count` pairs of address and length.
+   * Makes a function that writes the first of `bytes` to several places by one process_vm_writev, in their order, up
+   * to the first bad one: bytes written or -errno. The places are the first `count` pairs of address and length in
+   * `vectors`. Both arrays are kept for good.
    */
-  writeVectors(tid: number, source: Uint8Array, vectors: BigUint64Array, count: number): number;
+  vectorWriter(bytes: Uint8Array, vectors: BigUint64Array): (tid: number, count: number) => number;
 
   /** Minor device number of the FUSE file system that was cut off because a copy waited for it, once; else 0. */
   takeAbortedFileSystem(): number;

@@ -6,10 +6,15 @@ import { native } from '../native.js';
  * The result is the caller's own.
  */
 export function copyFromUser(tid: number, address: bigint, length: number): Buffer {
-  if (pending.overlaps(address, length)) pending.flush();
   const bytes = Buffer.allocUnsafe(length);
-  if (length > 0 && native.readMemory(tid, address, bytes, 0, length) !== length) throw badAddress(address);
+  readFromUser(tid, address, bytes, length);
   return bytes;
+}
+
+/** The same, to the start of `target`. */
+export function readFromUser(tid: number, address: bigint, target: Uint8Array, length: number): void {
+  if (pending.overlaps(address, length)) pending.flush();
+  if (length > 0 && native.readMemory(tid, address, target, 0, length) !== length) throw badAddress(address);
 }
 
 /** Copies bytes to the memory of thread `tid`'s process. Throws EFAULT unless all of them can be written. */
@@ -25,8 +30,26 @@ export function copyToUser(tid: number, address: bigint, bytes: Uint8Array): voi
  * of the same memory. `bytes` can be used again at once. Throws EFAULT if an earlier copy fails.
  */
 export function copyToUserLater(tid: number, address: bigint, bytes: Uint8Array): void {
-  if (bytes.byteLength > PendingCopies.BYTES) copyToUser(tid, address, bytes);
-  else if (bytes.byteLength > 0) pending.add(tid, address, bytes);
+  const length = bytes.byteLength;
+  if (length > PendingCopies.BYTES) {
+    copyToUser(tid, address, bytes);
+  } else {
+    pending.bytes.set(bytes, pending.room(tid, length));
+    pending.add(address, length);
+  }
+}
+
+/**
+ * The same for bytes that are made in place: offset in `outgoing` where the next copy's bytes, at most `size` (up to
+ * 4096) of them, are to be written; `copyOutgoing` then says where they go. Throws EFAULT if an earlier copy fails.
+ */
+export function outgoingRoom(tid: number, size: number): number {
+  return pending.room(tid, size);
+}
+
+/** Puts off the copy of the first `length` bytes in the room that was just asked for. */
+export function copyOutgoing(address: bigint, length: number): void {
+  pending.add(address, length);
 }
 
 /**
@@ -42,20 +65,26 @@ class PendingCopies {
   static readonly BYTES = 8192;
   static readonly COUNT = 64;
 
-  readonly #bytes = new Uint8Array(PendingCopies.BYTES);
+  readonly bytes = new Uint8Array(PendingCopies.BYTES);
+  readonly view = new DataView(this.bytes.buffer);
   /** Pairs of address and length, and the same as words: a length is the third of four. */
   readonly #vectors = new BigUint64Array(2 * PendingCopies.COUNT);
   readonly #words = new Uint32Array(this.#vectors.buffer);
+  readonly #write = native.vectorWriter(this.bytes, this.#vectors);
   #tid = 0;
   #count = 0;
   #length = 0;
 
-  add(tid: number, address: bigint, bytes: Uint8Array): void {
-    const length = bytes.byteLength;
-    const isFull = this.#count === PendingCopies.COUNT || this.#length + length > PendingCopies.BYTES;
+  /** Where the bytes of the next copy are to be. */
+  room(tid: number, size: number): number {
+    const isFull = this.#count === PendingCopies.COUNT || this.#length + size > PendingCopies.BYTES;
     if (isFull || tid !== this.#tid) this.flush();
     this.#tid = tid;
-    this.#bytes.set(bytes, this.#length);
+    return this.#length;
+  }
+
+  add(address: bigint, length: number): void {
+    if (length === 0) return;
     this.#vectors[2 * this.#count] = address;
     this.#words[4 * this.#count + 2] = length;
     this.#length += length;
@@ -74,7 +103,7 @@ class PendingCopies {
   flush(): void {
     if (this.#count === 0) return;
     const length = this.#length;
-    const done = native.writeVectors(this.#tid, this.#bytes, this.#vectors, this.#count);
+    const done = this.#write(this.#tid, this.#count);
     this.#count = 0;
     this.#length = 0;
     if (done !== length) throw badAddress(this.#addressAt(done));
@@ -90,6 +119,9 @@ class PendingCopies {
 }
 
 const pending = new PendingCopies();
+
+/** The bytes of copies that were put off, and of the next one. */
+export const outgoing: DataView = pending.view;
 
 function badAddress(address: bigint): Errno {
   const minor = native.takeAbortedFileSystem();

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 
 #include "addon.h"
@@ -66,24 +67,43 @@ Napi::Value Move(const Napi::CallbackInfo& info) {
 }
 
 // As many as process_vm_writev takes (UIO_MAXIOV).
-const size_t kMaxPieces = 1024;
+const size_t kMaxVectors = 1024;
 
-// Arguments: tid, bytes, vectors, count. The vectors are an array of struct iovec as JavaScript fills it.
-Napi::Value WriteVectors(const Napi::CallbackInfo& info) {
-  Napi::Uint8Array bytes = info[1].As<Napi::Uint8Array>();
-  Napi::BigUint64Array vectors = info[2].As<Napi::BigUint64Array>();
-  size_t count = info[3].As<Napi::Number>().Uint32Value();
-  static_assert(sizeof(iovec) == 2 * sizeof(uint64_t), "a vector is an address and a length");
-  if (count > kMaxPieces || count > vectors.ByteLength() / sizeof(iovec))
-    return Napi::Number::New(info.Env(), -EINVAL);
-  const iovec* remote = reinterpret_cast<const iovec*>(vectors.Data());
-  size_t length = 0;
-  for (size_t i = 0; i < count; i++) {
-    if (remote[i].iov_len > bytes.ByteLength() - length) return Napi::Number::New(info.Env(), -EINVAL);
-    length += remote[i].iov_len;
+// The arrays of one vectorWriter, which are found once instead of at each call.
+struct VectorWriter {
+  Napi::ObjectReference bytesReference, vectorsReference;
+  uint8_t* bytes;
+  size_t bytesLength;
+  const iovec* vectors;
+  size_t maxVectors;
+
+  // Arguments: tid, count.
+  Napi::Value Write(const Napi::CallbackInfo& info) {
+    size_t count = info[1].As<Napi::Number>().Uint32Value();
+    if (count > maxVectors) return Napi::Number::New(info.Env(), -EINVAL);
+    iovec local = {bytes, 0};
+    for (size_t i = 0; i < count; i++) {
+      if (vectors[i].iov_len > bytesLength - local.iov_len) return Napi::Number::New(info.Env(), -EINVAL);
+      local.iov_len += vectors[i].iov_len;
+    }
+    return Copy(info.Env(), process_vm_writev, info[0].As<Napi::Number>().Int32Value(), local, vectors, count);
   }
-  iovec local = {bytes.Data(), length};
-  return Copy(info.Env(), process_vm_writev, info[0].As<Napi::Number>().Int32Value(), local, remote, count);
+};
+
+// Arguments: bytes, vectors. JavaScript fills the vectors as an array of struct iovec.
+Napi::Value NewVectorWriter(const Napi::CallbackInfo& info) {
+  static_assert(sizeof(iovec) == 2 * sizeof(uint64_t), "a vector is an address and a length");
+  Napi::Uint8Array bytes = info[0].As<Napi::Uint8Array>();
+  Napi::BigUint64Array vectors = info[1].As<Napi::BigUint64Array>();
+  VectorWriter* writer = new VectorWriter{
+      Napi::Persistent(bytes.As<Napi::Object>()), Napi::Persistent(vectors.As<Napi::Object>()),
+      bytes.Data(), bytes.ByteLength(),
+      reinterpret_cast<const iovec*>(vectors.Data()), std::min(kMaxVectors, vectors.ByteLength() / sizeof(iovec))};
+  // The function is kept for as long as the process lives, and so is its writer.
+  writer->bytesReference.SuppressDestruct();
+  writer->vectorsReference.SuppressDestruct();
+  return Napi::Function::New(info.Env(),
+                             [writer](const Napi::CallbackInfo& call) { return writer->Write(call); });
 }
 
 Napi::Value TakeAbortedFileSystem(const Napi::CallbackInfo& info) {
@@ -98,5 +118,5 @@ void InitMemory(Napi::Env env, Napi::Object exports) {
   exports["readMemory"] = Napi::Function::New(env, Move<process_vm_readv>);
   exports["writeMemory"] = Napi::Function::New(env, Move<process_vm_writev>);
   exports["takeAbortedFileSystem"] = Napi::Function::New(env, TakeAbortedFileSystem);
-  exports["writeVectors"] = Napi::Function::New(env, WriteVectors);
+  exports["vectorWriter"] = Napi::Function::New(env, NewVectorWriter);
 }

@@ -6,13 +6,17 @@
 import {
   type Call,
   type Capability,
+  copyOutgoing,
   copyToUserLater,
   DescriptorReply,
   descriptorName,
   Errno,
   finishCopies,
   hasCapability,
+  outgoing,
+  outgoingRoom,
 } from '../../devfs/index.js';
+import type { Struct } from '../abi/index.js';
 import type { IbDevice } from '../core/device.js';
 import type { Ucontext } from '../core/objects.js';
 import type { Udata } from '../core/udata.js';
@@ -25,6 +29,9 @@ export interface UserBuffer {
   address: bigint;
   length: number;
 }
+
+/** As long as the longest output: 0xffff words of an extended command. */
+const zeroes = new Uint8Array(0xffff * 8);
 
 /** What this kernel does not know of a request must be zero: EOPNOTSUPP. */
 export function requireZeroFrom(request: DataView, offset: number): void {
@@ -120,6 +127,17 @@ export class Bundle {
    */
   copyOut(address: bigint, bytes: Uint8Array): void {
     copyToUserLater(this.call.tid, address, bytes);
+  }
+
+  /** Copies the first `room` bytes of a structure, as `copyOut` does. */
+  copyStruct<T>(address: bigint, room: number, struct: Struct<unknown, T>, value: T): void {
+    struct.write(outgoing, outgoingRoom(this.call.tid, struct.size), value);
+    copyOutgoing(address, Math.min(room, struct.size));
+  }
+
+  /** Copies zeroes, as `copyOut` does. */
+  clearOut(address: bigint, length: number): void {
+    this.copyOut(address, zeroes.subarray(0, length));
   }
 
   /** The command succeeded with `result` as its system call's return value. Throws EFAULT. */

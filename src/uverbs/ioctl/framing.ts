@@ -1,13 +1,7 @@
 /**
  * The ioctl(2) door (core/uverbs_ioctl.c): the header, the attribute array, and their checks in the kernel's order.
  */
-import {
-  type Call,
-  copyFromUser,
-  copyToUserLater,
-  type DescriptorReply,
-  Errno,
-} from '../../../devfs/index.js';
+import { type Call, type DescriptorReply, Errno, readFromUser } from '../../../devfs/index.js';
 import {
   type IbUverbsAttr,
   ibUverbsAttr,
@@ -16,11 +10,12 @@ import {
   uverbsAttrFlags,
   uverbsAttrUhw,
 } from '../../abi/index.js';
+import type { UserBuffer } from '../bundle.js';
 import type { EventFile } from '../events/event-file.js';
 import type { UverbsFile } from '../file.js';
-import { ClientUdata } from '../udata.js';
+import { ClientUdata, type UdataInput } from '../udata.js';
 import type { AttributeSpec, HandleAttribute, Method, PointerIn, PointerOut } from './method.js';
-import { type GivenAttribute, inputBytes, MethodCall } from './method-call.js';
+import { type GivenAttribute, GivenAttributes, inputBytes, MethodCall } from './method-call.js';
 
 const MAX_LENGTH = 4096;
 const { UVERBS_ATTR_UHW_IN, UVERBS_ATTR_UHW_OUT } = uverbsAttrUhw;
@@ -57,42 +52,59 @@ export function runIoctl(
   if (method === undefined) {
     throw new Errno('EPROTONOSUPPORT', `no method ${hdr.methodId} of object ${hdr.objectId}`);
   }
-  const array = copyFromUser(
-    call.tid,
-    argument + BigInt(ibUverbsIoctlHdr.size),
-    bytes - ibUverbsIoctlHdr.size,
-  );
-  return new Parser(file, call, method, argument, array).run();
+  const { size } = ibUverbsIoctlHdr;
+  readFromUser(call.tid, argument + BigInt(size), attributes, bytes - size);
+  return new Parser(file, call, method, argument).run(hdr.numAttrs);
+}
+
+/** The attributes of the call that is being parsed. */
+const attributes = new Uint8Array(MAX_LENGTH);
+const attributesView = new DataView(attributes.buffer);
+
+/** The driver's attributes are looked up when they are used, after the array was parsed. */
+class IoctlUdata extends ClientUdata {
+  readonly #given: GivenAttributes;
+
+  constructor(file: UverbsFile, call: Call, given: GivenAttributes) {
+    super(file, call);
+    this.#given = given;
+  }
+
+  protected get input(): UdataInput | undefined {
+    const attr = this.#given.get(UVERBS_ATTR_UHW_IN)?.attr;
+    if (attr === undefined) return undefined;
+    return attr.len <= 8
+      ? bytesOf(inputBytes(this.call.tid, attr))
+      : { address: attr.data, length: attr.len };
+  }
+
+  protected get output(): UserBuffer | undefined {
+    const attr = this.#given.get(UVERBS_ATTR_UHW_OUT)?.attr;
+    return attr === undefined ? undefined : { address: attr.data, length: attr.len };
+  }
 }
 
 /** Takes the attributes of one call apart and runs its method. */
 class Parser {
   readonly #file: UverbsFile;
   readonly #method: Method;
-  readonly #array: Buffer;
-  readonly #argument: bigint;
-  readonly #given = new Map<number, GivenAttribute>();
+  readonly #given = new GivenAttributes();
   readonly #call: MethodCall;
   readonly #tid: number;
+  #parsed = false;
 
-  constructor(file: UverbsFile, call: Call, method: Method, argument: bigint, array: Buffer) {
+  constructor(file: UverbsFile, call: Call, method: Method, argument: bigint) {
     this.#file = file;
     this.#method = method;
-    this.#argument = argument;
-    this.#array = array;
     this.#tid = call.tid;
-    this.#call = new MethodCall(
-      file,
-      call,
-      this.#udata(() => file.pidOf(call), call.tid),
-      this.#given,
-    );
+    this.#call = new MethodCall(file, call, new IoctlUdata(file, call, this.#given), this.#given, argument);
   }
 
-  run(): number | DescriptorReply {
+  /** `count` attributes were read. */
+  run(count: number): number | DescriptorReply {
     const call = this.#call;
     try {
-      this.#parseAll();
+      this.#parseAll(count);
       this.#requireMandatory();
       this.#destroyNamed();
       this.#method.run(call);
@@ -108,12 +120,9 @@ class Parser {
     }
   }
 
-  #parsed = false;
-
-  #parseAll(): void {
-    const view = new DataView(this.#array.buffer, this.#array.byteOffset, this.#array.byteLength);
-    for (let at = 0; at < this.#array.length; at += ibUverbsAttr.size) {
-      const attr = ibUverbsAttr.read(view, at);
+  #parseAll(count: number): void {
+    for (let i = 0; i < count; i++) {
+      const attr = ibUverbsAttr.read(attributesView, i * ibUverbsAttr.size);
       const spec = this.#method.attributes.get(attr.attrId) ?? this.#uhwSpec(attr.attrId);
       if (spec === undefined) {
         if ((attr.flags & uverbsAttrFlags.UVERBS_ATTR_F_MANDATORY) !== 0) {
@@ -121,10 +130,12 @@ class Parser {
         }
         continue;
       }
-      if (this.#given.has(attr.attrId)) throw new Errno('EINVAL', `attribute ${attr.attrId} is given twice`);
-      const given: GivenAttribute = { attr, address: this.#argument + BigInt(ibUverbsIoctlHdr.size + at) };
+      if (this.#given.get(attr.attrId) !== undefined)
+        throw new Errno('EINVAL', `attribute ${attr.attrId} is given twice`);
+      const offset = ibUverbsIoctlHdr.size + i * ibUverbsAttr.size;
+      const given: GivenAttribute = { attr, offset, uobject: undefined, eventFile: undefined };
       this.#check(spec, given);
-      this.#given.set(attr.attrId, given);
+      this.#given.add(given);
     }
     this.#parsed = true;
   }
@@ -182,9 +193,7 @@ class Parser {
     if (attr.len !== 0 || reservedOf(attr) !== 0) throw invalid(attr, 'is a handle');
     if (spec.access === 'new') {
       given.uobject = this.#call.create(spec.objectType);
-      const number = Buffer.alloc(8);
-      number.writeUInt32LE(given.uobject.handle);
-      copyToUserLater(this.#tid, given.address + 8n, number);
+      this.#call.handleOut(given, given.uobject.handle);
       return;
     }
     const handle = BigInt.asIntN(64, attr.data);
@@ -195,35 +204,16 @@ class Parser {
 
   #requireMandatory(): void {
     for (const id of this.#method.mandatory) {
-      if (!this.#given.has(id)) throw new Errno('EINVAL', `attribute ${id} is missing`);
+      if (this.#given.get(id) === undefined) throw new Errno('EINVAL', `attribute ${id} is missing`);
     }
   }
 
   /** A method that destroys does so before its handler runs. */
   #destroyNamed(): void {
-    for (const spec of this.#method.attributes.values()) {
-      if (spec.type !== 'handle' || spec.access !== 'destroy') continue;
-      const uobject = this.#given.get(spec.id)?.uobject;
+    for (const id of this.#method.destroyed) {
+      const uobject = this.#given.get(id)?.uobject;
       if (uobject !== undefined) this.#file.uobjects.destroy(uobject);
     }
-  }
-
-  /** The driver's attributes are looked up when they are used, after the array was parsed. */
-  #udata(pid: () => number, tid: number): ClientUdata {
-    const given = this.#given;
-    return new ClientUdata(
-      pid,
-      tid,
-      () => {
-        const attr = given.get(UVERBS_ATTR_UHW_IN)?.attr;
-        if (attr === undefined) return undefined;
-        return attr.len <= 8 ? bytesOf(inputBytes(tid, attr)) : { address: attr.data, length: attr.len };
-      },
-      () => {
-        const attr = given.get(UVERBS_ATTR_UHW_OUT)?.attr;
-        return attr === undefined ? undefined : { address: attr.data, length: attr.len };
-      },
-    );
   }
 }
 

@@ -1,46 +1,62 @@
-import { copyFromUser, Errno } from '../../../devfs/index.js';
+import { copyFromUser, copyOutgoing, Errno, outgoing, outgoingRoom } from '../../../devfs/index.js';
 import { type IbUverbsAttr, type Struct, uverbsAttrFlags } from '../../abi/index.js';
 import type { Udata } from '../../core/udata.js';
 import { Bundle, type UserBuffer } from '../bundle.js';
 import type { EventFile } from '../events/event-file.js';
 import type { ObjectType, Uobject } from '../uobject.js';
 
-/** An attribute of the call, and where the client's own copy of it is. */
+/** An attribute of the call. */
 export interface GivenAttribute {
   readonly attr: IbUverbsAttr;
-  readonly address: bigint;
+  /** Where the client's own copy of it is, counted from the header. */
+  readonly offset: number;
   /** The object that a handle attribute names or makes. */
-  uobject?: Uobject;
+  uobject: Uobject | undefined;
   /** The event file that a descriptor names. */
-  eventFile?: EventFile;
+  eventFile: EventFile | undefined;
+}
+
+/** The attributes of one call. They are few, so they are looked through one by one. */
+export class GivenAttributes {
+  readonly #all: GivenAttribute[] = [];
+
+  add(given: GivenAttribute): void {
+    this.#all.push(given);
+  }
+
+  get(id: number): GivenAttribute | undefined {
+    for (const given of this.#all) if (given.attr.attrId === id) return given;
+    return undefined;
+  }
 }
 
 /** Offset of `flags` and `data` in struct ib_uverbs_attr. */
-const FLAGS_OFFSET = 4n;
-const DATA_OFFSET = 8n;
+const FLAGS_OFFSET = 4;
+const DATA_OFFSET = 8;
 
 /** Inputs up to this length travel in the attribute itself. */
 const INLINE_BYTES = 8;
 
-const scratch = new Uint8Array(4096);
-const scratchView = new DataView(scratch.buffer);
-
 /** A method that is being executed: its attributes by id. */
 export class MethodCall extends Bundle {
-  readonly #given: ReadonlyMap<number, GivenAttribute>;
+  readonly #given: GivenAttributes;
+  /** Where the client has the header. */
+  readonly #argument: bigint;
 
   constructor(
     file: Bundle['file'],
     call: Bundle['call'],
     udata: Udata,
-    given: ReadonlyMap<number, GivenAttribute>,
+    given: GivenAttributes,
+    argument: bigint,
   ) {
     super(file, call, udata);
     this.#given = given;
+    this.#argument = argument;
   }
 
   has(id: number): boolean {
-    return this.#given.has(id);
+    return this.#given.get(id) !== undefined;
   }
 
   /** Throws ENOENT for an attribute that was left out. */
@@ -114,35 +130,48 @@ export class MethodCall extends Bundle {
 
   /** Where the client wants the value of an attribute that is written into the attribute itself. */
   dataAddress(id: number): bigint {
-    return this.#get(id).address + DATA_OFFSET;
+    return this.#addressIn(this.#get(id), DATA_OFFSET);
   }
 
   /** Writes an output, cut to the room that is there, and marks it as valid. Optional outputs may be missing. */
   bytesOut(id: number, bytes: Uint8Array): void {
     const given = this.#given.get(id);
     if (given === undefined) return;
-    this.copyOut(given.attr.data, bytes.subarray(0, Math.min(bytes.length, given.attr.len)));
+    const { len, data } = given.attr;
+    this.copyOut(data, bytes.length > len ? bytes.subarray(0, len) : bytes);
     this.#markValid(given);
   }
 
   /** Writes a structure as `bytesOut` does; room behind it is zeroed (uverbs_copy_to_struct_or_zero). */
   structOut<T>(id: number, struct: Struct<unknown, T>, value: T): void {
-    const room = this.buffer(id);
-    if (room !== undefined && room.length > struct.size) {
-      this.copyOut(room.address + BigInt(struct.size), new Uint8Array(room.length - struct.size));
-    }
-    struct.write(scratchView, 0, value);
-    this.bytesOut(id, scratch.subarray(0, struct.size));
+    const given = this.#given.get(id);
+    if (given === undefined) return;
+    const { len, data } = given.attr;
+    if (len > struct.size) this.clearOut(data + BigInt(struct.size), len - struct.size);
+    this.copyStruct(data, len, struct, value);
+    this.#markValid(given);
   }
 
   u32Out(id: number, value: number): void {
-    scratchView.setUint32(0, value, true);
-    this.bytesOut(id, scratch.subarray(0, 4));
+    const given = this.#given.get(id);
+    if (given === undefined) return;
+    outgoing.setUint32(outgoingRoom(this.call.tid, 4), value, true);
+    copyOutgoing(given.attr.data, Math.min(4, given.attr.len));
+    this.#markValid(given);
   }
 
   u64Out(id: number, value: bigint): void {
-    scratchView.setBigUint64(0, value, true);
-    this.bytesOut(id, scratch.subarray(0, 8));
+    const given = this.#given.get(id);
+    if (given === undefined) return;
+    outgoing.setBigUint64(outgoingRoom(this.call.tid, 8), value, true);
+    copyOutgoing(given.attr.data, Math.min(8, given.attr.len));
+    this.#markValid(given);
+  }
+
+  /** Writes the number of a new object into its attribute. */
+  handleOut(given: GivenAttribute, handle: number): void {
+    outgoing.setBigUint64(outgoingRoom(this.call.tid, 8), BigInt(handle), true);
+    copyOutgoing(this.#addressIn(given, DATA_OFFSET), 8);
   }
 
   /** Marks an output that was written by other means. */
@@ -152,8 +181,13 @@ export class MethodCall extends Bundle {
   }
 
   #markValid(given: GivenAttribute): void {
-    scratchView.setUint16(0, given.attr.flags | uverbsAttrFlags.UVERBS_ATTR_F_VALID_OUTPUT, true);
-    this.copyOut(given.address + FLAGS_OFFSET, scratch.subarray(0, 2));
+    const flags = given.attr.flags | uverbsAttrFlags.UVERBS_ATTR_F_VALID_OUTPUT;
+    outgoing.setUint16(outgoingRoom(this.call.tid, 2), flags, true);
+    copyOutgoing(this.#addressIn(given, FLAGS_OFFSET), 2);
+  }
+
+  #addressIn(given: GivenAttribute, at: number): bigint {
+    return this.#argument + BigInt(given.offset + at);
   }
 }
 

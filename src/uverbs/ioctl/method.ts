@@ -152,6 +152,8 @@ export interface Method {
   readonly attributes: ReadonlyMap<number, AttributeSpec>;
   /** Ids of the attributes that must be there. */
   readonly mandatory: readonly number[];
+  /** Ids of the handles that it destroys. */
+  readonly destroyed: readonly number[];
   /** Whether the driver's own attributes (UHW) are known to it. */
   readonly uhw: boolean;
   readonly supported: (ops: DeviceOps) => boolean;
@@ -171,6 +173,9 @@ export function method(
     name,
     attributes: new Map(layout.attributes.map((spec) => [spec.id, spec])),
     mandatory: layout.attributes.filter((spec) => spec.mandatory).map((spec) => spec.id),
+    destroyed: layout.attributes
+      .filter((spec) => spec.type === 'handle' && spec.access === 'destroy')
+      .map((spec) => spec.id),
     uhw: layout.uhw ?? false,
     supported: layout.supported ?? (() => true),
     run,

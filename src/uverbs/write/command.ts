@@ -4,11 +4,6 @@ import { readZeroExtended, type Struct } from '../../abi/index.js';
 import type { DeviceOps } from '../../core/device-ops.js';
 import { Bundle, requireZeroFrom, type UserBuffer } from '../bundle.js';
 
-/** Scratch for encoding responses: the largest is that of the extended QUERY_DEVICE. */
-const scratch = new Uint8Array(1024);
-const scratchView = new DataView(scratch.buffer);
-const zeroes = new Uint8Array(65536 * 8);
-
 /** The core part of a command: its request bytes, and where its response goes. */
 export interface CorePart {
   request: DataView;
@@ -58,12 +53,9 @@ export class Command extends Bundle {
   respond<T>(struct: Struct<unknown, T>, value: T): void {
     const { response } = this.#core;
     if (response === undefined || response.length === 0) return;
-    struct.write(scratchView, 0, value);
-    this.copyOut(response.address, scratch.subarray(0, Math.min(struct.size, response.length)));
-    if (response.length > struct.size) {
-      const rest = zeroes.subarray(0, response.length - struct.size);
-      this.copyOut(response.address + BigInt(struct.size), rest);
-    }
+    const { address, length } = response;
+    this.copyStruct(address, length, struct, value);
+    if (length > struct.size) this.clearOut(address + BigInt(struct.size), length - struct.size);
   }
 }
 

@@ -47,18 +47,22 @@ function isWhole(data: Buffer): boolean {
 }
 
 /** The driver reads its structure whole, also beyond the end of a request that is too short for it. */
-function driverPart(file: UverbsFile, call: Call, { input, inputOffset, output }: Parts): ClientUdata {
-  const beyond = (): bigint | undefined => {
-    const address = bufferAddress(call);
-    return address === undefined ? undefined : address + BigInt(inputOffset);
-  };
-  return new ClientUdata(
-    () => file.pidOf(call),
-    call.tid,
-    () => input,
-    () => output,
-    beyond,
-  );
+class WriteUdata extends ClientUdata {
+  protected readonly input: Buffer | undefined;
+  protected readonly output: UserBuffer | undefined;
+  readonly #inputOffset: number;
+
+  constructor(file: UverbsFile, call: Call, { input, inputOffset, output }: Parts) {
+    super(file, call);
+    this.input = input;
+    this.output = output;
+    this.#inputOffset = inputOffset;
+  }
+
+  protected override inputAddress(): bigint | undefined {
+    const address = bufferAddress(this.call);
+    return address === undefined ? undefined : address + BigInt(this.#inputOffset);
+  }
 }
 
 /** Stops at the first command that fails or must wait, which the caller sees only if nothing was done before it. */
@@ -87,7 +91,7 @@ function runCommand(file: UverbsFile, call: Call, data: Buffer): number | Descri
   const parts = row?.extended === true ? extendedParts(data) : legacyParts(call, data, row);
   if (row === undefined)
     throw new Errno('EOPNOTSUPP', `write command 0x${word.toString(16)} is not supported`);
-  const command = new Command(file, call, driverPart(file, call, parts), parts.core);
+  const command = new Command(file, call, new WriteUdata(file, call, parts), parts.core);
   try {
     row.run(command);
     return command.finish(data.length);
