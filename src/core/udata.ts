@@ -13,6 +13,9 @@ export interface Udata {
   readonly outputLength: number;
   /** The first `length` bytes of the input; as in the kernel their number is not checked. Throws EFAULT. */
   copyIn(length: number): DataView;
-  /** Writes at the start of the output, whatever its stated length. Throws EFAULT. */
+  /**
+   * Writes at the start of the output, whatever its stated length; `bytes` can be used again at once. A bad address
+   * can fail the command as late as at its end. Throws EFAULT.
+   */
   copyOut(bytes: Uint8Array): void;
 }

@@ -9,6 +9,7 @@ import { fillNewCq, fillResizedCq, writeResizeCqe } from './cq-buffer.js';
 import { powerOfTwoCeil } from './power-of-two.js';
 import { Resources } from './resources.js';
 import type { Mlx4Context } from './ucontext.js';
+import { respond } from './udata.js';
 
 /** A ring of CQEs in the client's memory. */
 export interface CqRing {
@@ -52,9 +53,7 @@ export function createCq(
     context.doorbells.map(udata.pid, dbAddr, resources);
     const cqn = resources.take(adapter.cqns.allocate(), (n) => adapter.cqns.free(n));
     fillNewCq(ring);
-    const bytes = new Uint8Array(mlx4IbCreateCqResp.size);
-    mlx4IbCreateCqResp.write(new DataView(bytes.buffer), 0, { cqn });
-    udata.copyOut(bytes.subarray(0, 4));
+    respond(udata, mlx4IbCreateCqResp, { cqn }, 4);
     const cq: Mlx4Cq = {
       context,
       cqn,

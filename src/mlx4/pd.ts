@@ -5,6 +5,7 @@ import type { Udata } from '../core/udata.js';
 import type { Adapter } from './adapter.js';
 import { Resources } from './resources.js';
 import type { Mlx4Context } from './ucontext.js';
+import { respond } from './udata.js';
 
 export interface Mlx4Pd extends ProtectionDomain {
   readonly context: Mlx4Context;
@@ -16,9 +17,7 @@ export interface Mlx4Pd extends ProtectionDomain {
 export function allocPd(adapter: Adapter, context: Ucontext, udata: Udata): Mlx4Pd {
   return Resources.acquire((resources) => {
     const pdn = resources.take(adapter.pdns.allocate(), (n) => adapter.pdns.free(n));
-    const bytes = new Uint8Array(mlx4IbAllocPdResp.size);
-    mlx4IbAllocPdResp.write(new DataView(bytes.buffer), 0, { pdn });
-    udata.copyOut(bytes.subarray(0, 4));
+    respond(udata, mlx4IbAllocPdResp, { pdn }, 4);
     return { context: context as Mlx4Context, pdn, users: 0, resources };
   });
 }

@@ -8,6 +8,7 @@ import type { Adapter } from './adapter.js';
 import type { Mlx4Pd } from './pd.js';
 import { log2, powerOfTwoCeil } from './power-of-two.js';
 import { Resources } from './resources.js';
+import { respond } from './udata.js';
 import type { Mlx4Xrcd } from './xrcd.js';
 
 export interface Mlx4Srq extends SharedReceiveQueue {
@@ -65,9 +66,7 @@ export function createSrq(
     );
     pd.context.doorbells.map(udata.pid, dbAddr, resources);
     const srqn = resources.take(adapter.srqns.allocate(), (n) => adapter.srqns.free(n));
-    const bytes = new Uint8Array(mlx4IbCreateSrqResp.size);
-    mlx4IbCreateSrqResp.write(new DataView(bytes.buffer), 0, { srqn });
-    udata.copyOut(bytes.subarray(0, 4));
+    respond(udata, mlx4IbCreateSrqResp, { srqn }, 4);
     const srq: Mlx4Srq = {
       pd,
       type,

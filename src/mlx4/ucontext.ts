@@ -7,6 +7,7 @@ import type { Udata } from '../core/udata.js';
 import type { Adapter } from './adapter.js';
 import * as caps from './capabilities.js';
 import { DoorbellPages } from './doorbell-pages.js';
+import { respond } from './udata.js';
 import { WqnRanges } from './wqn-ranges.js';
 
 export interface Mlx4Context extends Ucontext {
@@ -23,14 +24,12 @@ export function allocUcontext(
   udata: Udata,
 ): Mlx4Context {
   if (adapter.failed || !device.registered) throw new Errno('EAGAIN', `${device.name} is not active`);
-  const bytes = new Uint8Array(mlx4IbAllocUcontextResp.size);
-  mlx4IbAllocUcontextResp.write(new DataView(bytes.buffer), 0, {
+  respond(udata, mlx4IbAllocUcontextResp, {
     devCaps: 0,
     qpTabSize: caps.NUM_QPS,
     bfRegSize: caps.BF_REG_SIZE,
     bfRegsPerPage: 0,
     cqeSize: caps.CQE_SIZE,
   });
-  udata.copyOut(bytes);
   return { device, owner, pages, doorbells: new DoorbellPages(), wqnRanges: new WqnRanges() };
 }

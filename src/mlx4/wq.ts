@@ -9,7 +9,7 @@ import type { Mlx4Pd } from './pd.js';
 import { log2 } from './power-of-two.js';
 import { MIN_LOG_SQ_STRIDE, type QpLayout, qpLayout, receiveQueue } from './qp-layout.js';
 import { Resources } from './resources.js';
-import { isCleared } from './udata.js';
+import { isCleared, respond } from './udata.js';
 import { WqState } from './wq-state.js';
 
 export interface Mlx4Wq extends WorkQueue {
@@ -138,11 +138,7 @@ export function createRwqIndTable(
   if (first % size !== 0) throw invalid(`the first number ${first} is not a multiple of ${size}`);
   if (wqs.some((wq, i) => wq.wqNum !== first + i))
     throw invalid('the work queue numbers are not consecutive');
-  if (udata.outputLength > 0) {
-    const bytes = new Uint8Array(mlx4IbCreateRwqIndTblResp.size);
-    mlx4IbCreateRwqIndTblResp.write(new DataView(bytes.buffer), 0, { responseLength: 4 });
-    udata.copyOut(bytes.subarray(0, 4));
-  }
+  if (udata.outputLength > 0) respond(udata, mlx4IbCreateRwqIndTblResp, { responseLength: 4 }, 4);
   // The table is the client's alone: the adapter gets the number of its first WQ with the QP.
   return { context, indTableNum: 0, wqs, users: 0 };
 }

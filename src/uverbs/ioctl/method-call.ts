@@ -119,13 +119,13 @@ export class MethodCall extends Bundle {
     return this.#given.get(id)?.eventFile as T | undefined;
   }
 
-  /** A little-endian input of 4 or 8 bytes. */
+  /** An input of 4 or 8 bytes, which is in the attribute itself. */
   u32In(id: number): number {
-    return this.bytesIn(id).getUint32(0, true);
+    return Number(BigInt.asUintN(32, this.#get(id).attr.data));
   }
 
   u64In(id: number): bigint {
-    return this.bytesIn(id).getBigUint64(0, true);
+    return this.#get(id).attr.data;
   }
 
   /** Where the client wants the value of an attribute that is written into the attribute itself. */
