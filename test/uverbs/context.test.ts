@@ -99,6 +99,12 @@ t.test('GET_CONTEXT without room for the answer leaves no context', async (t) =>
   t.equal(outcome(await door.command(fd, { ...GET_CONTEXT, driverOut: 0 })), 'EFAULT', "the driver's");
   t.equal(outcome(await door.command(fd, { ...GET_CONTEXT, request: '@O' })), 'EFAULT', 'a read-only page');
   t.equal(outcome(await door.ioctl(fd, deviceMethod(Device.UVERBS_METHOD_GET_CONTEXT))), 'EFAULT');
+  const driverOut = attr.out(abi.uverbsAttrUhw.UVERBS_ATTR_UHW_OUT, '@U', abi.mlx4IbAllocUcontextResp.size);
+  t.equal(
+    outcome(await door.ioctl(fd, deviceMethod(Device.UVERBS_METHOD_GET_CONTEXT, driverOut))),
+    'EFAULT',
+    'no memory for it',
+  );
   t.equal(outcome(await door.command(fd, ALLOC_PD)), 'EINVAL', 'there is none');
   succeeded('GET_CONTEXT', await door.command(fd, GET_CONTEXT));
 });

@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import t from 'tap';
 import * as abi from '../../src/abi/index.js';
 import { startDaemon } from '../support/daemon.js';
-import { ALLOC_PD, CREATE_COMP_CHANNEL, GET_CONTEXT_IOCTL, make, openByIoctl } from './support/context.js';
+import {
+  ALLOC_PD,
+  CREATE_COMP_CHANNEL,
+  GET_CONTEXT_IOCTL,
+  make,
+  openByIoctl,
+  regMr,
+} from './support/context.js';
 import { outcome, UverbsDoor } from './support/door.js';
 import {
   type Attribute,
@@ -25,6 +32,8 @@ const Port = abi.uverbsAttrsQueryPortCmdAttrIds;
 const Gid = abi.uverbsAttrsQueryGidEntryCmdAttrIds;
 const Cq = abi.uverbsAttrsCreateCqCmdAttrIds;
 const Qp = abi.uverbsAttrsCreateQpCmdAttrIds;
+const Info = abi.uverbsAttrsInfoHandlesId;
+const Query = abi.uverbsAttrsQueryMrCmdAttrIds;
 const Invoke = abi.uverbsAttrsInvokeWriteCmdAttrIds;
 const Uhw = abi.uverbsAttrUhw;
 const { UVERBS_ATTR_F_MANDATORY: MANDATORY, UVERBS_ATTR_F_VALID_OUTPUT: VALID } = abi.uverbsAttrFlags;
@@ -304,6 +313,35 @@ t.test('outputs are marked, and nothing else is changed', async (t) => {
     failed,
     'nothing is written by a failed call',
   );
+});
+
+t.test('outputs up to the first that cannot be written', async (t) => {
+  const door = UverbsDoor.start(t);
+  const { fd } = await openByIoctl(door, device);
+  const pd = await make(door, fd, ALLOC_PD);
+  const mr = await make(door, fd, regMr(pd, await door.address('@B')));
+  const queryMr = ioctlMessage(Obj.UVERBS_OBJECT_MR, abi.uverbsMethodsMr.UVERBS_METHOD_QUERY_MR, [
+    attr.handle(Query.UVERBS_ATTR_QUERY_MR_HANDLE, mr),
+    attr.out(Query.UVERBS_ATTR_QUERY_MR_RESP_LKEY, '@R', 4),
+    attr.out(Query.UVERBS_ATTR_QUERY_MR_RESP_RKEY, '@U', 4),
+    attr.out(Query.UVERBS_ATTR_QUERY_MR_RESP_LENGTH, '@R+8;', 8),
+  ]);
+  const answer = await door.ioctl(fd, queryMr, 16);
+  t.equal(outcome(answer), 'EFAULT');
+  const flags = attributesIn(answer.buffer).map((attribute) => attribute.flags & VALID);
+  t.same(flags, [0, VALID, 0, 0], 'what was written is marked');
+  t.not(answer.response?.slice(0, 8), 'aa'.repeat(4), 'the local key');
+  t.equal(answer.response?.slice(8), 'aa'.repeat(12), 'and nothing else');
+
+  const infoHandles = (list: Message): Ioctl =>
+    ioctlMessage(Obj.UVERBS_OBJECT_DEVICE, Device.UVERBS_METHOD_INFO_HANDLES, [
+      attr.const(Info.UVERBS_ATTR_INFO_OBJECT_ID, Obj.UVERBS_OBJECT_PD),
+      attr.out(Info.UVERBS_ATTR_INFO_HANDLES_LIST, list, 8),
+    ]);
+  const failed = await door.ioctl(fd, infoHandles('@R'), 8);
+  t.equal(outcome(failed), 'ENOENT', 'no room for the total');
+  t.equal(failed.response, `${u32(pd)}${'aa'.repeat(4)}`, 'the list was written before');
+  t.equal(outcome(await door.ioctl(fd, infoHandles('@U'))), 'EFAULT', 'unless it cannot be');
 });
 
 t.test('structures that grew', async (t) => {
