@@ -130,13 +130,13 @@ export class Bundle {
   }
 
   /** Copies the first `room` bytes of a structure, as `copyOut` does. */
-  copyStruct<T>(address: bigint, room: number, struct: Struct<unknown, T>, value: T): void {
+  protected copyStruct<T>(address: bigint, room: number, struct: Struct<unknown, T>, value: T): void {
     struct.write(outgoing, outgoingRoom(this.call.tid, struct.size), value);
     copyOutgoing(address, Math.min(room, struct.size));
   }
 
   /** Copies zeroes, as `copyOut` does. */
-  clearOut(address: bigint, length: number): void {
+  protected clearOut(address: bigint, length: number): void {
     this.copyOut(address, zeroes.subarray(0, length));
   }
 
