@@ -83,7 +83,8 @@ interface Layout<Req, Resp> {
   supported?: (ops: DeviceOps) => boolean;
 }
 
-type Handler<Req, Resp> = (command: Command, request: Req) => Resp;
+/** Returns the response; `undefined` if there is none, or it was sent already because more had to follow. */
+type Handler<Req, Resp> = (command: Command, request: Req) => Resp | undefined;
 
 function row<Req, Resp>(
   extended: boolean,
@@ -103,7 +104,7 @@ function row<Req, Resp>(
     supported: layout.supported ?? (() => true),
     run: (command) => {
       const value = handler(command, command.request(request, layout.tail ?? false));
-      if (response !== undefined) command.respond(response, value);
+      if (response !== undefined && value !== undefined) command.respond(response, value);
     },
   };
 }

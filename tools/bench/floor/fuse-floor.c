@@ -15,7 +15,10 @@
  *   --memory BYTES   before a write is answered, put BYTES zero bytes (at most 1 MiB) at the address that the write
  *                    holds as u64 at its byte 8, where a uverbs command has `response`: the answer then costs what an
  *                    answer with a response of that size must. A write too short to hold the address: EINVAL; a bad
- *                    address: the errno of process_vm_writev(2), i.e. EFAULT.
+ *                    address: the errno of process_vm_writev(2), i.e. EFAULT. Before an ioctl is answered, read what
+ *                    its argument's first u16 says there is behind the 24 bytes of its header, as attributes of 16
+ *                    bytes (u16 id, len, flags, reserved; u64 data), and put as many zero bytes as the last one has
+ *                    room for, at most BYTES, where its data points, and its flags again where they were.
  *
  * Protocol: Documentation/filesystems/fuse and include/uapi/linux/fuse.h.
  */
@@ -205,6 +208,38 @@ static int handle_read(const struct request *request, struct reply *reply) {
   return -EINVAL;
 }
 
+/* The header and the most attributes that uverbs takes. */
+#define IOCTL_HEADER 24
+#define IOCTL_LENGTH 4096
+
+struct attribute {
+  uint16_t id, length, flags, reserved;
+  uint64_t data;
+};
+
+static int answer_attributes(pid_t thread, const struct fuse_ioctl_in *in) {
+  static struct attribute attributes[(IOCTL_LENGTH - IOCTL_HEADER) / sizeof(struct attribute)];
+  uint16_t length;
+  if (in->in_size != IOCTL_HEADER)
+    return -ENOTTY;
+  memcpy(&length, in + 1, sizeof length);
+  if (length < IOCTL_HEADER + sizeof *attributes || length > IOCTL_LENGTH)
+    return -EINVAL;
+  struct iovec local = {attributes, length - IOCTL_HEADER};
+  struct iovec remote = {(void *)(uintptr_t)(in->arg + IOCTL_HEADER), local.iov_len};
+  if (process_vm_readv(thread, &local, 1, &remote, 1, 0) != (ssize_t)local.iov_len)
+    return -EFAULT;
+  size_t last = local.iov_len / sizeof *attributes - 1;
+  struct attribute *answered = &attributes[last];
+  uint64_t flags = in->arg + IOCTL_HEADER + last * sizeof *attributes + offsetof(struct attribute, flags);
+  size_t bytes = answered->length < memory_bytes ? answered->length : memory_bytes;
+  struct iovec sources[] = {{memory_source, bytes}, {&answered->flags, sizeof answered->flags}};
+  struct iovec targets[] = {{(void *)(uintptr_t)answered->data, bytes},
+                            {(void *)(uintptr_t)flags, sizeof answered->flags}};
+  ssize_t written = process_vm_writev(thread, sources, 2, targets, 2, 0);
+  return written == (ssize_t)(bytes + sizeof answered->flags) ? 0 : -EFAULT;
+}
+
 static int write_response(pid_t thread, const uint8_t *data, size_t size) {
   uint64_t address;
   if (size < 16)
@@ -231,7 +266,11 @@ static int handle_write(const struct request *request, struct reply *reply) {
 
 /* 'Restricted': the kernel would copy data that follows the structure over the caller's header. */
 static int handle_ioctl(const struct request *request, struct reply *reply) {
-  (void)request;
+  if (memory_bytes > 0) {
+    int error = answer_attributes(request->header.pid, (const void *)request->body);
+    if (error < 0)
+      return error;
+  }
   return sizeof reply->ioctl;
 }
 

@@ -15,12 +15,13 @@ export const deviceCommands: readonly WriteCommand[] = [
     { request: abi.ibUverbsGetContext, response: abi.ibUverbsGetContextResp, udata: true },
     (command) => {
       const { numCompVectors } = command.device.ops;
+      // The descriptor's number is the first field of the response; the agent overwrites it.
+      command.respond(abi.ibUverbsGetContextResp, { asyncFd: 0, numCompVectors });
       getContext(command);
-      // The number is the first field of the response; the agent overwrites it.
       newAsyncEventFile(command, { address: command.responseAddress(0), width: 4 }, () =>
         command.file.dropContext(),
       );
-      return { asyncFd: 0, numCompVectors };
+      return undefined;
     },
   ),
   legacy(
