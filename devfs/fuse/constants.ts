@@ -38,6 +38,9 @@ export const SetAttr = { MODE: 1 << 0, UID: 1 << 1, GID: 1 << 2, SIZE: 1 << 3 } 
 /** FUSE_POLL request flag: send FUSE_NOTIFY_POLL when the answer changes. */
 export const POLL_SCHEDULE_NOTIFY = 1 << 0;
 
+/** FUSE_READ request flag: a read(2) asks, not the page cache. */
+export const READ_LOCKOWNER = 1 << 1;
+
 /** Notification codes. */
 export const Notify = { POLL: 1, INVAL_INODE: 2, INVAL_ENTRY: 3, DELETE: 6 } as const;
 

@@ -7,7 +7,7 @@ import { Errno } from '../errno.js';
 import { DEFAULT_POLLMASK, DescriptorReply, type FileOperations } from '../file.js';
 import type { CharacterDevice, Node } from '../nodes.js';
 import { SharedPages } from '../shared-pages.js';
-import { Opcode, OpenFlag, POLL_SCHEDULE_NOTIFY, SetAttr, Size } from './constants.js';
+import { Opcode, OpenFlag, POLL_SCHEDULE_NOTIFY, READ_LOCKOWNER, SetAttr, Size } from './constants.js';
 import { AttributeHandle, DirectoryHandle } from './handles.js';
 import type { Inode } from './inodes.js';
 import { direntType, negotiate, setU64, writeAttrOut, writeEntry, writeStatxOut } from './messages.js';
@@ -115,8 +115,8 @@ function openOut(fh: number, flags: number, backingId = 0): Payload {
 /**
  * What makes calls on one open file independent of each other: PARALLEL_DIRECT_WRITES keeps writes from taking the
  * inode's lock, STREAM keeps reads and writes of a threaded client from taking the file position's. The kernel does
- * not allow STREAM beside PASSTHROUGH. Without PASSTHROUGH a private mapping reads its pages by READ requests: the
- * daemon must not touch the memory of a client that has mapped such a device (a descriptor's file is empty).
+ * not allow STREAM beside PASSTHROUGH. Without PASSTHROUGH a private mapping reads its pages by READ requests, which
+ * are refused (devfs/native/copy_watch.cc: also while the daemon itself waits for one).
  */
 const MAPPABLE = OpenFlag.DIRECT_IO | OpenFlag.PARALLEL_DIRECT_WRITES | OpenFlag.PASSTHROUGH;
 const UNMAPPABLE = OpenFlag.DIRECT_IO | OpenFlag.PARALLEL_DIRECT_WRITES | OpenFlag.STREAM;
@@ -181,12 +181,16 @@ async function openDevice(
   throw new Errno('EPERM');
 }
 
-/** read_in: u64 fh, u64 offset, u32 size@16, u32 flags@32; answer: the bytes. */
+/**
+ * read_in: u64 fh, u64 offset, u32 size@16, u32 read_flags@20, u32 flags@32; answer: the bytes. Without an owner it is
+ * no read(2) but a page of a private mapping: EIO.
+ */
 function read(session: Session, request: Request): Answer {
   const handle = session.handle(request.u64(0), 'attribute', 'file');
   const count = request.u32(16);
   if (handle.kind === 'attribute') return sendBytes(session, handle.read(request.u64(8), count), count);
   if (handle.operations.read === undefined) throw new Errno('EINVAL');
+  if ((request.u32(20) & READ_LOCKOWNER) === 0) throw new Errno('EIO', 'the device has no pages');
   const call = request.call(request.u32(32));
   const bytes = handle.operations.read(call, count);
   if (!(bytes instanceof Promise)) return sendBytes(session, bytes, count);

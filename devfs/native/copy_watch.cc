@@ -1,6 +1,7 @@
 // A copy waits for whatever backs the client's page. If that is a file system of some user (FUSE), that user decides
 // how long, and every other client of the daemon waits, too. So a thread watches over the copies and aborts the
-// connection of a file system that keeps one waiting; the copy then fails with EFAULT. It sleeps while there are none.
+// connection of a file system that keeps one waiting; the copy then fails with EFAULT. If the file is one of our own, the
+// thread refuses the page. It sleeps while there are no copies.
 #include "copy_watch.h"
 
 #include <errno.h>
@@ -29,6 +30,8 @@ namespace {
 
 const timespec kTick = {0, 250 * 1000 * 1000};
 const int kPatienceTicks = 12;
+const timespec kRescueTick = {0, 1000 * 1000};
+const int kRescues = 100;
 
 // Odd while a copy is under way.
 std::atomic<uint32_t> sequence{0};
@@ -41,6 +44,8 @@ std::atomic<size_t> copyCount;
 // Never destroyed: the thread outlives the end of main.
 std::mutex& sparedMutex = *new std::mutex;
 std::set<std::string>& spared = *new std::set<std::string>;
+std::mutex& ownMutex = *new std::mutex;
+std::set<OwnConnection*>& own = *new std::set<OwnConnection*>;
 
 void Futex(int operation, uint32_t value) {
   syscall(SYS_futex, &awake, operation | FUTEX_PRIVATE_FLAG, value, nullptr, nullptr, 0);
@@ -110,14 +115,27 @@ void Abort(unsigned minor) {
   close(file);
 }
 
-void EndStalledCopy(uint32_t stalled) {
+void RescueOwn(uint32_t stalled) {
+  for (int i = 0; i < kRescues && sequence == stalled; i++) {
+    {
+      const std::lock_guard<std::mutex> lock(ownMutex);
+      for (OwnConnection* connection : own) connection->Rescue();
+    }
+    nanosleep(&kRescueTick, nullptr);
+  }
+}
+
+void EndStalledCopy(uint32_t stalled, bool patient) {
   const pid_t tid = copyTid;
   const iovec* remote = copyRemote;
   const std::vector<iovec> ranges(remote, remote + copyCount);
   if (sequence != stalled) return;
   for (unsigned minor : FileSystemsBehind(tid, ranges)) {
     if (sequence != stalled) return;
-    if (!IsSpared(minor)) Abort(minor);
+    if (IsSpared(minor))
+      RescueOwn(stalled);
+    else if (!patient)
+      Abort(minor);
   }
 }
 
@@ -136,9 +154,9 @@ void Watch() {
       if (now != seen) {
         seen = now;
         ticks = 0;
-      } else if (copying && ++ticks % kPatienceTicks == 0) {
-        EndStalledCopy(now);
-      } else if (!copying) {
+      } else if (copying) {
+        EndStalledCopy(now, ++ticks % kPatienceTicks != 0);
+      } else {
         awake = 0;
         // A copy that began before it could see this.
         if (sequence != seen) awake = 1;
@@ -169,6 +187,16 @@ void EndCopy() { sequence.store(sequence.load(std::memory_order_relaxed) + 1, st
 void SpareFromAbort(const char* mountpoint) {
   const std::lock_guard<std::mutex> lock(sparedMutex);
   spared.insert(mountpoint);
+}
+
+void OwnConnection::Register() {
+  const std::lock_guard<std::mutex> lock(ownMutex);
+  own.insert(this);
+}
+
+void OwnConnection::Unregister() {
+  const std::lock_guard<std::mutex> lock(ownMutex);
+  own.erase(this);
 }
 
 unsigned TakeAborted() { return aborted.exchange(0); }

@@ -4,12 +4,15 @@
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
+#include <deque>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -36,7 +39,26 @@ uint64_t Now() {
   return static_cast<uint64_t>(ts.tv_sec) * 1000000000u + static_cast<uint64_t>(ts.tv_nsec);
 }
 
-class Session {
+// fuse_in_header: u32 len, u32 opcode, u64 unique; fuse_read_in behind its 40 bytes: u32 read_flags at 20.
+const size_t kOpcodeAt = 4;
+const size_t kUniqueAt = 8;
+const size_t kReadFlagsAt = 40 + 20;
+const uint32_t kOpcodeRead = 15;
+const uint32_t kReadLockOwner = 2;
+
+template <typename T>
+T At(const std::vector<uint8_t>& message, size_t offset) {
+  T value{};
+  if (offset + sizeof value <= message.size()) memcpy(&value, message.data() + offset, sizeof value);
+  return value;
+}
+
+// Whether the kernel wants a page of a file that somebody has mapped; read(2) tells who asks.
+bool IsPageRead(const std::vector<uint8_t>& message) {
+  return At<uint32_t>(message, kOpcodeAt) == kOpcodeRead && (At<uint32_t>(message, kReadFlagsAt) & kReadLockOwner) == 0;
+}
+
+class Session final : public OwnConnection {
  public:
   Session(Napi::Env env, int fd, Napi::Uint8Array buffer, double spin, Napi::Function onRequest,
           Napi::Function onClose)
@@ -56,28 +78,69 @@ class Session {
     uv_poll_start(&poll_, UV_READABLE, [](uv_poll_t* handle, int, int) {
       static_cast<Session*>(handle->data)->Drain();
     });
+    uv_async_init(loop, &wake_, [](uv_async_t* handle) { static_cast<Session*>(handle->data)->Drain(); });
+    wake_.data = this;
+    Register();
   }
 
   // The memory goes when libuv has let the handle go; the session is unusable at once.
   void Stop() {
     if (stopped_) return;
     stopped_ = true;
+    Unregister();
     uv_poll_stop(&poll_);
     uv_close(reinterpret_cast<uv_handle_t*>(&poll_), [](uv_handle_t* handle) {
       Session* self = static_cast<Session*>(handle->data);
       close(self->fd_);
-      delete self;
+      uv_close(reinterpret_cast<uv_handle_t*>(&self->wake_),
+               [](uv_handle_t* wake) { delete static_cast<Session*>(wake->data); });
     });
   }
 
+  // Refuses pages, and keeps for the session's own thread, which cannot read now, what else is there.
+  void Rescue() override {
+    const std::lock_guard<std::mutex> lock(receiveMutex_);
+    std::vector<uint8_t> message(length_);
+    for (ssize_t n; (n = read(fd_, message.data(), length_)) >= 0;) {
+      message.resize(static_cast<size_t>(n));
+      if (IsPageRead(message)) {
+        RefusePage(At<uint64_t>(message, kUniqueAt));
+      } else {
+        kept_.push_back(message);
+        uv_async_send(&wake_);
+      }
+      message.resize(length_);
+    }
+  }
+
  private:
+  void RefusePage(uint64_t unique) {
+    struct {
+      uint32_t length;
+      int32_t error;
+      uint64_t unique;
+    } const header = {sizeof header, -EIO, unique};
+    // Only fails if nobody waits any more.
+    static_cast<void>(!write(fd_, &header, sizeof header));
+  }
+
+  // The next message, or what read(2) says.
+  ssize_t Receive() {
+    const std::lock_guard<std::mutex> lock(receiveMutex_);
+    if (kept_.empty()) return read(fd_, data_, length_);
+    const size_t length = kept_.front().size();
+    memcpy(data_, kept_.front().data(), length);
+    kept_.pop_front();
+    return static_cast<ssize_t>(length);
+  }
+
   // Reads until the queue is empty, and for a moment longer: the answer just sent usually makes the
   // client's next request arrive within microseconds, sooner than epoll would wake this thread again.
   // Yielding meanwhile lets a client on the same CPU prepare that request.
   void Drain() {
     uint64_t idleSince = 0;
     for (int handled = 0; handled < kMaxBatch && !stopped_;) {
-      ssize_t n = read(fd_, data_, length_);
+      ssize_t n = Receive();
       if (n >= 0) {
         handled++;
         idleSince = 0;
@@ -113,6 +176,9 @@ class Session {
   Napi::FunctionReference onRequest_;
   Napi::FunctionReference onClose_;
   uv_poll_t poll_{};
+  uv_async_t wake_{};
+  std::mutex receiveMutex_;
+  std::deque<std::vector<uint8_t>> kept_;
   bool stopped_ = false;
 };
 

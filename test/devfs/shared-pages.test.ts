@@ -69,6 +69,18 @@ t.test('a mapping of our own files as the memory that a command names', async (t
       t.strictSame(await door.ask('load32', map!, 0), { signal: 'SIGBUS' }, `${name} ${kind}`);
     }
   }
+  // Where nothing is mapped, the kernel asks the daemon for the page while the daemon itself waits for it.
+  const pipe = await door.open(toy.path('pipe'));
+  const { map: asking } = await door.ask('mmap', pipe, 0, 4096, 'rw', 'private');
+  const { map: told } = await door.ask('mmap', pipe, 0, 4096, 'rw', 'private');
+  await door.ask('write', pipe, `${hex('e')}${hex('x'.repeat(20))}`);
+  const other = await toy.door(t);
+  const waiting = await door.start('write', device, peek(`@M:${asking};`));
+  t.ok((await other.open(toy.path())) >= 0, 'others get their turn');
+  t.strictSame(await door.wait(waiting), { result: -1, errno: 'EFAULT' }, 'device without pages');
+  t.strictSame(await door.ask('load32', told!, 0), { signal: 'SIGBUS' });
+  t.match(await door.ask('read', pipe, 64), { result: 20 }, 'which takes no message');
+
   const { map } = await door.ask('mmap', device, 0, 4096, 'rw', 'private');
   await door.ask('store32', map!, 0, 7);
   t.equal((await door.ask('write', device, peek(`@M:${map};`))).result, 16, 'private pages of the device');
