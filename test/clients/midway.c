@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include <rdma/ib_user_ioctl_cmds.h>
+#include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/ib_user_verbs.h>
 #include <rdma/mlx4-abi.h>
 #include <rdma/rdma_user_ioctl_cmds.h>
