@@ -43,7 +43,8 @@ export const inTurn = (...steps: readonly (readonly [Group, Result?])[]): Cell =
     }
   });
 
-export const all = (calls: Group, result?: Result): Cell => inTurn(result === undefined ? [calls] : [calls, result]);
+export const all = (calls: Group, result?: Result): Cell =>
+  inTurn(result === undefined ? [calls] : [calls, result]);
 
 const command =
   (build: (scene: Scene) => Command): Send =>

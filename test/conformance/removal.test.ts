@@ -5,12 +5,30 @@
 import t from 'tap';
 import { notReproduced, situations } from './fidelity.js';
 import { commandRows } from './rows/commands.js';
+import { eventRows } from './rows/events.js';
+import { mappingRows } from './rows/mappings.js';
+import { midwayRows } from './rows/midway.js';
+import { openingRows } from './rows/opening.js';
+import { programRows } from './rows/programs.js';
+import { restartRows } from './rows/restarts.js';
 import { COMBINATIONS, cellOf, nameOf, type Row } from './table.js';
 import { startSimulator, World } from './world.js';
 
+/** For all rows, on a machine that has other things to do. */
+const PATIENCE_MS = 280_000;
+
+t.setTimeout(PATIENCE_MS);
 const simulator = await startSimulator(t);
 
-const rows: readonly Row[] = [...commandRows].sort((a, b) => a.number - b.number);
+const rows: readonly Row[] = [
+  ...openingRows,
+  ...commandRows,
+  ...midwayRows,
+  ...mappingRows,
+  ...eventRows,
+  ...programRows,
+  ...restartRows,
+].sort((a, b) => a.number - b.number);
 
 const nameOfRow = ({ number, situation, call }: Row): string => `${number}. ${situation}: ${call}`;
 

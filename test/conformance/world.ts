@@ -14,15 +14,19 @@ import type { Combination } from './table.js';
 export const DEVICE = 'mlx4_0';
 const NODE = 'uverbs0';
 
+export type Removal = 'device.unplug' | 'device.fatal' | 'device.reset';
+
 export interface Simulator {
   readonly daemon: Daemon;
   readonly operator: AdminClient;
+  /** A connection answers one request after another, and a removal may wait. */
+  readonly remover: AdminClient;
 }
 
 /** Without any device. */
 export async function startSimulator(t: Test): Promise<Simulator> {
   const daemon = await startDaemon(t, { config: 'device = []\n' });
-  return { daemon, operator: await operate(t, daemon) };
+  return { daemon, operator: await operate(t, daemon), remover: await operate(t, daemon) };
 }
 
 interface DeviceOptions {
@@ -34,14 +38,16 @@ export class World {
   readonly daemon: Daemon;
   readonly operator: AdminClient;
   readonly combination: Combination;
+  readonly #remover: AdminClient;
   readonly #test: Test;
   #removal: Promise<UnplugReport> | undefined;
   #isRemoved = false;
 
-  constructor(t: Test, { daemon, operator }: Simulator, combination: Combination) {
+  constructor(t: Test, { daemon, operator, remover }: Simulator, combination: Combination) {
     this.#test = t;
     this.daemon = daemon;
     this.operator = operator;
+    this.#remover = remover;
     this.combination = combination;
   }
 
@@ -77,8 +83,12 @@ export class World {
   /** Plugs the device in and opens it: a client with a context and an object of every kind. */
   async client(options: DeviceOptions = {}): Promise<Scene> {
     await this.plugIn(options);
-    const ethernet = options.link_layer === 'ethernet';
-    return new Stage(this.#test, this.daemon, { ethernet }).scene();
+    return this.open(options);
+  }
+
+  /** The same for a device that is there. */
+  open({ link_layer }: DeviceOptions = {}): Promise<Scene> {
+    return new Stage(this.#test, this.daemon, { ethernet: link_layer === 'ethernet' }).scene();
   }
 
   /** Plugs the device in and opens it: a client with a context. */
@@ -99,9 +109,10 @@ export class World {
   }
 
   /** Begins what removes the device; `ended` waits for it. */
-  begin(method: 'device.unplug' | 'device.fatal' | 'device.reset', realisticTiming?: true): Promise<unknown> {
+  begin(method: Removal, realisticTiming?: true): Promise<unknown> {
     const params = { device: DEVICE, ...(realisticTiming && { realisticTiming }) };
-    this.#removal = this.operator.call(method, params);
+    this.#isRemoved = false;
+    this.#removal = this.#remover.call(method, params);
     const noted = this.#removal.then(() => (this.#isRemoved = true));
     noted.catch(() => undefined);
     return noted;
