@@ -38,6 +38,8 @@
 
 #define THREADS 4
 #define MAX_CHANGES 8
+/* Between two looks at the event files: the daemon and the threads need the processors, too. */
+#define PAUSE_US 500
 
 struct changes {
   int count;
@@ -253,6 +255,7 @@ int main(int argc, char **argv) {
     fatal_first |= told && !closed;
     told = is_told();
     channel_first |= closed && !told;
+    usleep(PAUSE_US);
   }
   printf("{\"channelFirst\":%s,\"fatalFirst\":%s,\"threads\":[", truth(channel_first), truth(fatal_first));
   for (int i = 0; i < THREADS; i++) {

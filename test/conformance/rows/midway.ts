@@ -13,7 +13,7 @@ import type { World } from '../world.js';
 /** Enough for a removal to take several turns. */
 const OBJECTS = 20_000;
 /** A client that does not get to run at the right moment has another try. */
-const TRIES = 5;
+const TRIES = 20;
 
 /** What midway prints (test/clients/midway.c). */
 interface Report {

@@ -10,12 +10,17 @@ import { Machine, type Outcome } from '../../fuzz/support/machine.js';
 import { GET_CONTEXT } from './context.js';
 import { byWrite, type Command, type Ioctl } from './messages.js';
 
+/** As many ioctls can wait side by side. */
+const IOCTLS = 8;
+const IOCTL_BYTES = 256;
+
 export class DirectClient {
   readonly machine: Machine;
   readonly file: UverbsFile;
   /** Of the asynchronous events. */
   readonly asyncFd: number;
   readonly #memory: ClientMemory;
+  #ioctls = 0;
 
   private constructor(memory: ClientMemory, machine: Machine) {
     this.#memory = memory;
@@ -45,7 +50,8 @@ export class DirectClient {
   }
 
   beginIoctl({ message }: Ioctl): Result<Outcome> {
-    const address = this.#memory.places.address('A');
+    // One that waits reads it again.
+    const address = this.#memory.places.address('A', (this.#ioctls++ % IOCTLS) * IOCTL_BYTES);
     this.#memory.write(address, this.#memory.places.bytes(message));
     return this.machine.beginIoctl(this.file, address);
   }
