@@ -12,7 +12,7 @@ import type { Outcome } from '../fuzz/support/machine.js';
 import { build } from '../objects/support/attributes.js';
 import { pdDestroy } from '../objects/support/methods.js';
 import type { Scene } from '../objects/support/scene.js';
-import { ALLOC_PD, CREATE_COMP_CHANNEL, createCq, deallocPd } from './support/context.js';
+import { ALLOC_PD, CREATE_COMP_CHANNEL, createCq, deallocPd, regMr } from './support/context.js';
 import { DirectClient } from './support/direct-client.js';
 import { byIoctl } from './support/messages.js';
 import { POLLERR, READABLE } from './support/poll-bits.js';
@@ -164,4 +164,22 @@ t.test('4.3: DEVICE_FATAL is first, and the channel ends with the removal', asyn
   t.same(await reader, [true, 'EIO']);
   const event = await machine.read(removal.client.asyncFd, 16);
   t.equal(Buffer.from(event).readUInt32LE(8), EventType.DEVICE_FATAL);
+});
+
+t.test('6.12: contexts go one after another, the oldest first', async (t) => {
+  const first = await DirectClient.start(t, '6.12');
+  const second = first.another();
+  const { machine } = first;
+  const [pd, spare] = [second.make(ALLOC_PD), second.make(ALLOC_PD)];
+  second.make(regMr(pd, first.scratch));
+  // Its first turn takes the only object of the first one.
+  const ended = machine.unplug();
+  t.equal(machine.poll(first.asyncFd), READABLE, 'the first has been told');
+  t.equal(machine.poll(second.asyncFd), 0, 'the second has not');
+  t.equal(second.send(ALLOC_PD), 'EIO', 'but its commands fail, too');
+  t.equal(second.send(deallocPd(spare)), 12, 'except destroying, which does not wait');
+  t.equal(second.send(deallocPd(pd)), 'EBUSY', 'nor goes by another order than ever');
+  await ended;
+  t.equal(second.send(deallocPd(pd)), 12, 'until it is cut off itself');
+  t.equal(machine.poll(second.asyncFd), READABLE);
 });

@@ -156,12 +156,14 @@ async function remove(client: DirectClient, { combination }: World): Promise<Pro
   return removal;
 }
 
+/** They are gone: what O_NONBLOCK is answered. Without it, it is EIO. */
 const unreadCompletions = (expected: Outcome): Cell =>
   shown(async (t, world) => {
     const { client, channel, read } = await completed(t, world);
     t.equal(client.machine.poll(channel), READABLE);
     await remove(client, world);
     t.equal(await read(), expected);
+    t.equal(await client.machine.read(channel, 8), 'EIO');
   });
 
 const allCompletions = shown(async (t, world) => {

@@ -39,6 +39,11 @@ export class DirectClient {
     return new DirectClient(memory, new Machine(memory, options, kernel));
   }
 
+  /** Opens the same device once more. */
+  another(): DirectClient {
+    return new DirectClient(this.#memory, this.machine);
+  }
+
   /** Sends a command that must not wait. */
   send(command: Command): Outcome {
     return this.machine.write(this.file, this.#memory.places.bytes(byWrite(command)));
@@ -61,6 +66,11 @@ export class DirectClient {
     const outcome = this.send(command);
     if (typeof outcome === 'string') throw new Error(`write command ${command.number}: ${outcome}`);
     return this.response().readInt32LE(0);
+  }
+
+  /** An address of memory that it can register. */
+  get scratch(): bigint {
+    return this.#memory.places.address('B');
   }
 
   /** What the last response begins with. */
