@@ -4,9 +4,9 @@
  *   cc -O2 -Wall -Wextra -pthread -o midway midway.c
  *   midway NODE OBJECTS
  *
- * It makes OBJECTS memory regions and, as the newest object, a completion channel with a blocked reader, and prints
- * "ready\n". Then THREADS threads make and destroy a PD, over and over, half of them with the ioctl method where there
- * is one. A thread that is refused tries, once each: to destroy a PD of its own that it has kept, to destroy it again,
+ * It makes OBJECTS memory regions and, as the newest object, a completion channel with a blocked reader. Then THREADS
+ * threads make and destroy a PD, over and over, half of them with the ioctl method where there is one. When all have
+ * done so once, it prints "ready\n". A thread that is refused tries, once each: to destroy a PD of its own that it has kept, to destroy it again,
  * and to make another. When both event files have told of the removal, it prints one JSON line:
  *
  *   {"channelFirst":B,"fatalFirst":B,"threads":[{"creates":["0","EIO"],"destroys":["0"],"told":[B,B],"kept":"0",
@@ -56,6 +56,8 @@ struct worker {
 
 static int device, async_file, channel;
 static atomic_bool channel_ended;
+/* Threads that have made and destroyed something. */
+static atomic_int working;
 static char page[4096] __attribute__((aligned(4096)));
 
 static void fail(const char *what) {
@@ -196,8 +198,12 @@ static int note(struct changes *changes, int error) {
 static void *work(void *argument) {
   struct worker *worker = argument;
   uint32_t pd;
-  while (note(&worker->creates, alloc_pd(&pd)) == 0 && note(&worker->destroys, dealloc_pd(worker, pd)) == 0)
-    ;
+  for (long rounds = 0; note(&worker->creates, alloc_pd(&pd)) == 0; rounds++) {
+    if (note(&worker->destroys, dealloc_pd(worker, pd)) != 0)
+      break;
+    if (rounds == 0)
+      working++;
+  }
   worker->told_before = is_told();
   worker->kept_error = dealloc_pd(worker, worker->kept);
   worker->told_after = is_told();
@@ -246,6 +252,8 @@ int main(int argc, char **argv) {
   pthread_create(&reader, NULL, read_channel, NULL);
   for (int i = 0; i < THREADS; i++)
     pthread_create(&threads[i], NULL, work, &workers[i]);
+  while (working < THREADS)
+    usleep(PAUSE_US);
   puts("ready");
   fflush(stdout);
 

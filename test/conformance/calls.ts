@@ -75,7 +75,7 @@ const EX_QUERY_DEVICE = extended(
   { compMask: 0 },
   { response: abi.ibUverbsExQueryDeviceResp },
 );
-export const QUERY_PORT = legacy(
+const QUERY_PORT = legacy(
   Cmd.IB_USER_VERBS_CMD_QUERY_PORT,
   abi.ibUverbsQueryPort,
   { portNum: 1 },

@@ -54,14 +54,14 @@ async function meetRemovals(t: Test, world: World, isMidway: (report: Report) =>
   return reports;
 }
 
-/** Whether a thread was refused before its file was cut off. */
-const wasRefusedMidway: Record<ProfileName, (report: Report) => boolean> = {
+/** Whether the client has seen what is there only before its file is cut off. */
+const sawMidway: Record<ProfileName, (report: Report) => boolean> = {
   '6.12': ({ threads }) => threads.some(({ told: [before] }) => !before),
   '4.3': ({ fatalFirst }) => fatalFirst,
 };
 
 const destroysWait = shown(async (t, world) => {
-  for (const { threads } of await meetRemovals(t, world, wasRefusedMidway['6.12'])) {
+  for (const { threads } of await meetRemovals(t, world, sawMidway['6.12'])) {
     for (const { destroys, kept, told, again } of threads) {
       t.same(destroys, ['0'], 'each destroy is done');
       t.same([kept, again], ['0', 'ENOENT'], 'once');
@@ -71,7 +71,7 @@ const destroysWait = shown(async (t, world) => {
 });
 
 const destroysFail = shown(async (t, world) => {
-  for (const { threads } of await meetRemovals(t, world, wasRefusedMidway['4.3'])) {
+  for (const { threads } of await meetRemovals(t, world, sawMidway['4.3'])) {
     for (const { destroys, kept, again } of threads) {
       t.match(destroys.join(), /^0(,EIO)?$/);
       t.same([kept, again], ['EIO', 'EIO']);
@@ -80,7 +80,7 @@ const destroysFail = shown(async (t, world) => {
 });
 
 const createsFail = shown(async (t, world) => {
-  for (const { threads } of await meetRemovals(t, world, wasRefusedMidway[world.combination.kernel])) {
+  for (const { threads } of await meetRemovals(t, world, sawMidway[world.combination.kernel])) {
     for (const { creates } of threads) t.same(creates, ['0', 'EIO'], 'from one moment on');
   }
 });

@@ -27,6 +27,8 @@ const staleWhileOpen = shown(async (t, world) => {
   const stale = await staleNode(door, world);
   await world.remove();
   t.equal(outcome(await door.ask('open', stale)), 'EIO');
+  await world.plug();
+  t.equal(outcome(await door.ask('open', stale)), 'EIO', 'also when the device is back');
 });
 
 const staleWhileWaiting = shown(async (t, world) => {
@@ -67,7 +69,7 @@ const doesNotWait = shown(async (t, world) => {
   t.equal(openFiles, 3, 'all are open still');
 });
 
-/** Enough for a removal that does not wait to end. */
+/** Enough for a removal that does not wait to end, in milliseconds. */
 const A_WHILE = 100;
 
 const waitsForTheFile = shown(async (t, world) => {

@@ -38,6 +38,7 @@ const notActive = shown(async (t, world) => {
   }
   for (const file of [late, fd, asyncFd]) await door.close(file);
   await restart;
+  t.equal((await world.ended()).contexts.length, disassociates ? 1 : 0, 'contexts that were cut off');
   const fresh = await door.open(world.node);
   t.type(outcome(await door.command(fresh, GET_CONTEXT)), 'number', 'after it');
 });

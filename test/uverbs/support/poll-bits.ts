@@ -1,6 +1,6 @@
 /** Bits of poll(2). */
-export const POLLIN = 0x001;
+const POLLIN = 0x001;
 export const POLLERR = 0x008;
-export const POLLRDNORM = 0x040;
+const POLLRDNORM = 0x040;
 /** Of an event file with an event. */
 export const READABLE = POLLIN | POLLRDNORM;
