@@ -6,8 +6,9 @@
  *
  * It makes OBJECTS memory regions and, as the newest object, a completion channel with a blocked reader. Then THREADS
  * threads make and destroy a PD, over and over, half of them with the ioctl method where there is one. When all have
- * done so once, it prints "ready\n". A thread that is refused tries, once each: to destroy a PD of its own that it has kept, to destroy it again,
- * and to make another. When both event files have told of the removal, it prints one JSON line:
+ * done so once, it prints "ready\n". A thread that is refused tries, once each: to destroy a PD of its own that it has
+ * kept, to destroy it again, and to make another. When both event files have told of the removal, it prints one JSON
+ * line:
  *
  *   {"channelFirst":B,"fatalFirst":B,"threads":[{"creates":["0","EIO"],"destroys":["0"],"told":[B,B],"kept":"0",
  *    "again":"ENOENT"},...]}
@@ -56,7 +57,7 @@ struct worker {
 
 static int device, async_file, channel;
 static atomic_bool channel_ended;
-/* Threads that have made and destroyed something. */
+/* Threads that have tried to make and destroy something. */
 static atomic_int working;
 static char page[4096] __attribute__((aligned(4096)));
 
@@ -198,10 +199,9 @@ static int note(struct changes *changes, int error) {
 static void *work(void *argument) {
   struct worker *worker = argument;
   uint32_t pd;
-  for (long rounds = 0; note(&worker->creates, alloc_pd(&pd)) == 0; rounds++) {
-    if (note(&worker->destroys, dealloc_pd(worker, pd)) != 0)
-      break;
-    if (rounds == 0)
+  for (bool succeeded = true, is_first = true; succeeded; is_first = false) {
+    succeeded = note(&worker->creates, alloc_pd(&pd)) == 0 && note(&worker->destroys, dealloc_pd(worker, pd)) == 0;
+    if (is_first)
       working++;
   }
   worker->told_before = is_told();

@@ -6,8 +6,9 @@
 // Prints "ready\n" when everything is there, and when the device is gone, or when it is told to stop by a line on its
 // standard input, one JSON line:
 //   {"async":8,"channel":"EIO","mapping":"ok","destroy":[0,0,0,0,0,0],"close":0}
-// async: the type of the last event, or -1; channel: the errno of its reader, or "" if it was stopped; mapping: what a store to the doorbell page came
-// to ("ok" or "SIGBUS"); destroy: QP, SRQ, CQ, channel, MR, PD; close: of the device. Without a device it exits 1.
+// async: the type of the last event, or -1; channel: the errno of its reader, or "" if it was stopped; mapping: what a
+// store to the doorbell page came to ("ok" or "SIGBUS"); destroy: QP, SRQ, CQ, channel, MR, PD; close: of the device.
+// Without a device it exits 1.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <infiniband/verbs.h>

@@ -146,17 +146,16 @@ const lists = (isEmpty: boolean): Cell =>
 
 const NO_IOCTL = '4.3 has no ioctl: ENOTTY, as row 14 shows';
 
-/** Everything that row 14 repeats. */
-const byIoctl: readonly Group[] = [
-  [...probe, ...unsupportedMethods],
+const IOCTLS: readonly Group[] = [
+  probe,
+  unsupportedMethods,
   creationsByIoctl,
   usesByIoctl,
   usesOfNothingByIoctl,
   destroysByIoctl,
   destroysAgainByIoctl,
 ];
-const [asEver = [], creating = [], using = [], unknown = [], destroying = [], again = []] = byIoctl;
-const notTyped = inTurn(...byIoctl.map((group) => [group, 'ENOTTY'] as const));
+const noIoctl = inTurn(...IOCTLS.map((group) => [group, 'ENOTTY'] as const));
 
 export const commandRows: readonly Row[] = [
   {
@@ -232,9 +231,17 @@ export const commandRows: readonly Row[] = [
     number: 14,
     situation: 'removed',
     call: 'ioctl RDMA_VERBS_IOCTL',
-    '6.12': inTurn([asEver], [creating, 'EIO'], [using, 'EIO'], [unknown], [destroying], [again]),
-    '4.3': notTyped,
-    without: [inTurn([asEver], [creating], [using], [unknown], [destroying], [again]), notTyped],
+    '6.12': inTurn(
+      [probe],
+      [unsupportedMethods],
+      [creationsByIoctl, 'EIO'],
+      [usesByIoctl, 'EIO'],
+      [usesOfNothingByIoctl],
+      [destroysByIoctl],
+      [destroysAgainByIoctl],
+    ),
+    '4.3': noIoctl,
+    without: [inTurn(...IOCTLS.map((group) => [group] as const)), noIoctl],
   },
   {
     number: 15,

@@ -62,11 +62,18 @@ const poll =
   async (scene) =>
     (await scene.door.poll(scene[file])) ?? 'no answer';
 
+/** A read that sleeps. */
+async function blocked(t: Test, scene: Scene, file: File): Promise<number> {
+  const job = await scene.door.start('read', scene[file], RECORD);
+  t.equal(await outcomeOf(scene, job, SLEEPS), SLEEPS, 'there is nothing to read');
+  return job;
+}
+
 const readerGetsFatal = shown(async (t, world) => {
-  const { door, asyncFd } = await world.client();
-  const job = await door.start('read', asyncFd, RECORD);
+  const scene = await world.client();
+  const job = await blocked(t, scene, 'asyncFd');
   await world.remove();
-  const answer = await door.wait(job, PATIENCE_MS);
+  const answer = await scene.door.wait(job, PATIENCE_MS);
   t.equal(answer.result, RECORD);
   t.equal(eventOf(answer), FATAL);
   t.match(parse(abi.ibUverbsAsyncEventDesc, answer.data), { reserved: 0 });
@@ -76,7 +83,7 @@ const readerGetsFatal = shown(async (t, world) => {
 const reader = (file: File, expected: Outcome): Cell =>
   shown(async (t, world) => {
     const scene = await world.client();
-    const job = await scene.door.start('read', scene[file], RECORD);
+    const job = await blocked(t, scene, file);
     await world.remove();
     t.equal(await outcomeOf(scene, job, expected), expected);
   });

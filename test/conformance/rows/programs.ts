@@ -92,7 +92,7 @@ const noticesNothing = survives({
 const FILES = ['fd', 'asyncFd', 'channel'] as const;
 const ORDERS = [FILES, FILES.toReversed(), ['asyncFd', 'fd', 'channel']] as const;
 
-/** In any order, with readers that sleep and a mapping. */
+/** In any order; a mapping goes last. */
 const closes = shown(async (t, world) => {
   await world.plugIn();
   for (const order of ORDERS) {
