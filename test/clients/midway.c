@@ -39,7 +39,7 @@
 
 #define THREADS 4
 #define MAX_CHANGES 8
-/* Between two looks at the event files: the daemon and the threads need the processors, too. */
+/* Between two rounds, and two looks at the event files: the daemon needs a processor, too. */
 #define PAUSE_US 500
 
 struct changes {
@@ -203,6 +203,7 @@ static void *work(void *argument) {
     succeeded = note(&worker->creates, alloc_pd(&pd)) == 0 && note(&worker->destroys, dealloc_pd(worker, pd)) == 0;
     if (is_first)
       working++;
+    usleep(PAUSE_US);
   }
   worker->told_before = is_told();
   worker->kept_error = dealloc_pd(worker, worker->kept);
