@@ -16,6 +16,7 @@ import { commands } from './write/commands/index.js';
 
 export class Uapi {
   readonly driverId: number;
+  readonly numCompVectors: number;
   readonly #legacy: (WriteCommand | undefined)[] = [];
   readonly #extended: (WriteCommand | undefined)[] = [];
   readonly #methods = new Map<number, Method>();
@@ -25,6 +26,7 @@ export class Uapi {
     // Known by their descriptors alone, so no method names them.
     this.#objects.add(uverbsDefaultObjects.UVERBS_OBJECT_COMP_CHANNEL);
     this.driverId = ops.driverId;
+    this.numCompVectors = ops.numCompVectors;
     for (const command of commands) {
       const table = command.extended ? this.#extended : this.#legacy;
       table[command.number] = command.supported(ops) ? command : undefined;

@@ -3,10 +3,13 @@
 //
 //   survivor
 //
-// Prints "ready\n" when everything is there, and when the device is gone one JSON line:
+// Prints "ready\n" when everything is there, and when the device is gone, or when it is told to stop by a line on its
+// standard input, one JSON line:
 //   {"async":8,"channel":"EIO","mapping":"ok","destroy":[0,0,0,0,0,0],"close":0}
-// async: the type of the last event; channel: the errno of its reader; mapping: what a store to the doorbell page came
-// to ("ok" or "SIGBUS"); destroy: QP, SRQ, CQ, channel, MR, PD; close: of the device. Without a device it exits 1.
+// async: the type of the last event, or -1; channel: the errno of its reader, or "" if it was stopped; mapping: what a
+// store to the doorbell page came to ("ok" or "SIGBUS"); destroy: QP, SRQ, CQ, channel, MR, PD; close: of the device.
+// Without a device it exits 1.
+#define _GNU_SOURCE
 #include <errno.h>
 #include <infiniband/verbs.h>
 #include <pthread.h>
@@ -46,6 +49,15 @@ static void *read_completion_events(void *unused)
 	return unused;
 }
 
+// Stops the readers of a device that works on.
+static void *wait_for_word(void *readers)
+{
+	if (getchar() == '\n')
+		for (int i = 0; i < 2; i++)
+			pthread_cancel(((pthread_t *)readers)[i]);
+	return NULL;
+}
+
 static void on_fault(int signal)
 {
 	siglongjmp(out_of_fault, signal);
@@ -80,14 +92,15 @@ int main(void)
 	if (!pd || !mr || !channel || !cq || !srq || !qp || doorbell == MAP_FAILED)
 		return 1;
 	ibv_req_notify_cq(cq, 0);
-	pthread_t async_reader, completion_reader;
-	pthread_create(&async_reader, NULL, read_async_events, NULL);
-	pthread_create(&completion_reader, NULL, read_completion_events, NULL);
+	pthread_t readers[2], listener;
+	pthread_create(&readers[0], NULL, read_async_events, NULL);
+	pthread_create(&readers[1], NULL, read_completion_events, NULL);
+	pthread_create(&listener, NULL, wait_for_word, readers);
 	puts("ready");
 	fflush(stdout);
 
-	pthread_join(async_reader, NULL);
-	pthread_join(completion_reader, NULL);
+	for (int i = 0; i < 2; i++)
+		pthread_join(readers[i], NULL);
 	const char *mapping = touch(doorbell);
 	int destroyed[6];
 	destroyed[0] = ibv_destroy_qp(qp);
@@ -97,7 +110,7 @@ int main(void)
 	destroyed[4] = ibv_dereg_mr(mr);
 	destroyed[5] = ibv_dealloc_pd(pd);
 	printf("{\"async\":%d,\"channel\":\"%s\",\"mapping\":\"%s\",\"destroy\":[%d,%d,%d,%d,%d,%d],\"close\":%d}\n",
-	       last_event, channel_errno == EIO ? "EIO" : strerror(channel_errno), mapping, destroyed[0], destroyed[1],
+	       last_event, channel_errno ? strerrorname_np(channel_errno) : "", mapping, destroyed[0], destroyed[1],
 	       destroyed[2], destroyed[3], destroyed[4], destroyed[5], ibv_close_device(context));
 	return 0;
 }

@@ -111,7 +111,7 @@ t.test('an error wakes poll, epoll and the reader', async (t) => {
 
 t.test('an interrupt that comes before the device waits is not lost', async (t) => {
   const door = await toy.door(t);
-  let go = (): void => {};
+  let go: (() => void) | undefined;
   const file = await door.open(toy.path('pipe'));
   const original = toy.pipe.file().read;
   // As a handler that first takes a lock.
@@ -119,10 +119,10 @@ t.test('an interrupt that comes before the device waits is not lost', async (t) 
     return new Promise<void>((resolve) => (go = resolve)).then(() => original.call(this, call, count));
   };
   const job = await door.start('read', file, 10);
-  t.strictSame(await door.wait(job, 30), { pending: true });
+  t.ok(await eventually(() => go !== undefined), 'the handler has begun');
   await door.ask('signal-thread', job);
   t.strictSame(await door.wait(job, 30), { pending: true });
-  go();
+  go?.();
   t.strictSame(await door.wait(job), { result: -1, errno: 'EINTR' });
 });
 

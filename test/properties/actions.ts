@@ -563,11 +563,11 @@ const openXrcd = action<{ inode: number; oflags: number }>(
       ),
       badResponse: 'undone',
       foretell: (door) => {
-        file.needContext();
         refuseIf(inode === 99, 'EBADF');
         const found = shared === undefined ? undefined : world.model.domain(shared);
         refuseIf(shared !== undefined && found === undefined && (oflags & O_CREAT) === 0, 'EAGAIN');
         refuseIf(found !== undefined && (oflags & O_EXCL) !== 0, 'EINVAL');
+        file.needContext();
         return (answer) => {
           const domain = found ?? world.model.newDomain(shared);
           domain.handles++;

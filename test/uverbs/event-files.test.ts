@@ -9,11 +9,8 @@ import { operate } from '../support/operator.js';
 import { allocAsyncFile, type Context, CREATE_COMP_CHANNEL, make, openByIoctl } from './support/context.js';
 import { type Answer, outcome, UverbsDoor } from './support/door.js';
 import { parse, zeroes } from './support/messages.js';
+import { POLLERR, READABLE } from './support/poll-bits.js';
 
-const POLLIN = 0x001;
-const POLLERR = 0x008;
-const POLLRDNORM = 0x040;
-const READABLE = POLLIN | POLLRDNORM;
 const RECORD = abi.ibUverbsAsyncEventDesc.size;
 
 interface Client extends Context {

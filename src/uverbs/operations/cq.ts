@@ -45,12 +45,12 @@ export function createCq(
   channelOf: () => CompletionChannel | undefined,
   eventFile: AsyncEventFile | undefined,
 ): UserCq {
-  const { ops } = bundle.device;
-  if (compVector >= ops.numCompVectors)
-    throw new Errno('EINVAL', `there are ${ops.numCompVectors} completion vectors`);
+  const { numCompVectors } = bundle.file.uapi;
+  if (compVector >= numCompVectors)
+    throw new Errno('EINVAL', `there are ${numCompVectors} completion vectors`);
   const target = uobject();
   const channel = channelOf();
-  const cq = ops.createCq(bundle.context, { cqe, compVector, flags }, bundle.udata);
+  const cq = bundle.device.ops.createCq(bundle.context, { cqe, compVector, flags }, bundle.udata);
   const completions: EventCounter = { reported: 0 };
   const events = new ObjectEvents(eventFile ?? bundle.file.defaultAsyncFile, userHandle);
   cq.onCompletion = () => channel?.push(userHandle, completions);

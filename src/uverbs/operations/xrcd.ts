@@ -39,7 +39,6 @@ export const xrcdType: ObjectType<UserXrcd> = {
 
 /** `fd` -1 makes a private domain; else the inode behind it names one, with open(2)'s O_CREAT and O_EXCL. */
 export function openXrcd(bundle: Bundle, fd: number, oflags: number): Uobject<UserXrcd> {
-  const { device, context } = bundle;
   const table = bundle.file.xrcds;
   const inode = fd === -1 ? undefined : inodeKey(bundle.call.tid, fd);
   if (fd !== -1 && inode === undefined) throw new Errno('EBADF', `descriptor ${fd} is not open`);
@@ -53,6 +52,7 @@ export function openXrcd(bundle: Bundle, fd: number, oflags: number): Uobject<Us
     }
   }
   const uobject = bundle.create(xrcdType);
+  const { device, context } = bundle;
   const shared = found ?? newShared(() => context.device.ops.xrc?.allocXrcd(device, bundle.udata));
   if (found === undefined && inode !== undefined) table.add(inode, shared);
   shared.handles++;

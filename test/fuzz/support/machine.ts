@@ -16,7 +16,7 @@ import { ibUverbsIoctlHdr, RDMA_VERBS_IOCTL } from '../../../src/abi/index.js';
 import type { Mlx4Options } from '../../../src/mlx4/device.js';
 import { NumberSpace } from '../../../src/mlx4/number-space.js';
 import type { UverbsFile } from '../../../src/uverbs/file.js';
-import { profiles } from '../../../src/uverbs/profile.js';
+import { type ProfileName, profiles } from '../../../src/uverbs/profile.js';
 import { UverbsDevice } from '../../../src/uverbs/uverbs-device.js';
 import { makeHca } from '../../mlx4/support/hca.js';
 import { type ClientMemory, DESCRIPTORS, nameOfDescriptor } from './client-memory.js';
@@ -45,7 +45,7 @@ export class Machine {
     () => undefined,
   );
 
-  constructor(client: ClientMemory, options: Partial<Mlx4Options> = {}) {
+  constructor(client: ClientMemory, options: Partial<Mlx4Options> = {}, kernel: ProfileName = '6.12') {
     this.client = client;
     this.#pages = pinnedPagesOf(client.pid);
     this.#call = new Call(client.pid, 0, 0, constants.O_RDWR);
@@ -53,31 +53,58 @@ export class Machine {
     numberSpaces.clear();
     device.registered = true;
     this.#detach = detach;
-    this.uverbs = new UverbsDevice(device, 0, profiles['6.12']);
+    this.uverbs = new UverbsDevice(device, 0, profiles[kernel]);
   }
 
   open(): UverbsFile {
     return this.uverbs.open({ call: this.#call, pages: SharedPages.none });
   }
 
-  /** Throws what a handler throws beside an Errno. */
+  /** Throws what a handler throws beside an Errno, and an Error if the command waits. */
   write(file: UverbsFile, bytes: Buffer): Outcome {
-    return this.#outcome(() => file.write(this.#call, bytes));
+    return atOnce(this.#begin(() => file.write(this.#call, bytes)));
   }
 
   /** An ioctl whose argument is at `address`; the kernel copies the header, if it can. */
   ioctl(file: UverbsFile, address: bigint, command = RDMA_VERBS_IOCTL): Outcome {
-    return this.#outcome(() => {
+    return atOnce(this.beginIoctl(file, address, command));
+  }
+
+  /** The same for a command that may wait for the end of a removal. */
+  beginWrite(file: UverbsFile, bytes: Buffer): Result<Outcome> {
+    return this.#begin(() => file.write(this.#call, bytes));
+  }
+
+  beginIoctl(file: UverbsFile, address: bigint, command = RDMA_VERBS_IOCTL): Result<Outcome> {
+    return this.#begin(() => {
       const header = this.client.read(address, ibUverbsIoctlHdr.size);
       return file.ioctl(this.#call, command, address, header);
     });
   }
 
+  /** Reads from a descriptor that was installed: bytes, or the name of an errno. */
+  async read(descriptor: number, count: number, flags = 0): Promise<Uint8Array | string> {
+    const call = new Call(this.client.pid, 0, 0, flags);
+    try {
+      return (await this.#operations(descriptor)?.read?.(call, count)) ?? 'EBADF';
+    } catch (error) {
+      return errnoOf(error);
+    }
+  }
+
+  /** The poll(2) bits of a descriptor that was installed. */
+  poll(descriptor: number): number | undefined {
+    return this.#operations(descriptor)?.poll?.(this.#call, { add: () => {} });
+  }
+
   /** Closes a descriptor that was installed. */
   close(descriptor: number): void {
-    const index = descriptor - this.client.firstDescriptor;
-    this.#descriptors[index]?.release?.();
-    this.#descriptors[index] = undefined;
+    this.#operations(descriptor)?.release?.();
+    this.#descriptors[descriptor - this.client.firstDescriptor] = undefined;
+  }
+
+  #operations(descriptor: number): FileOperations | undefined {
+    return this.#descriptors[descriptor - this.client.firstDescriptor];
   }
 
   get hasFreeDescriptor(): boolean {
@@ -106,15 +133,19 @@ export class Machine {
     return `${numbers} numbers, ${pages} pinned pages and ${resources} resources are still in use`;
   }
 
-  #outcome(call: () => Result<number | DescriptorReply>): Outcome {
+  #begin(call: () => Result<number | DescriptorReply>): Result<Outcome> {
     try {
       const result = call();
-      if (result instanceof Promise) throw new Error('a command waits although no removal is under way');
-      return typeof result === 'number' ? result : this.#install(result);
+      return result instanceof Promise
+        ? result.then((late) => this.#settle(late), errnoOf)
+        : this.#settle(result);
     } catch (error) {
-      if (error instanceof Errno) return error.code;
-      throw error;
+      return errnoOf(error);
     }
+  }
+
+  #settle(result: number | DescriptorReply): Outcome {
+    return typeof result === 'number' ? result : this.#install(result);
   }
 
   /** What the client agent does, and how it fails. */
@@ -136,4 +167,15 @@ export class Machine {
     finished(-new Errno(code).errno, '');
     return code;
   }
+}
+
+/** The name of an Errno. Throws what is something else. */
+function errnoOf(error: unknown): string {
+  if (error instanceof Errno) return error.code;
+  throw error;
+}
+
+function atOnce(outcome: Result<Outcome>): Outcome {
+  if (outcome instanceof Promise) throw new Error('a command waits although no removal is under way');
+  return outcome;
 }

@@ -67,7 +67,10 @@ export const qpCommands: readonly WriteCommand[] = [
     Cmd.IB_USER_VERBS_CMD_QUERY_QP,
     'QUERY_QP',
     { request: abi.ibUverbsQueryQp, response: abi.ibUverbsQueryQpResp },
-    (command, { qpHandle }) => command.device.ops.queryQp(command.lookup(qpType, qpHandle).qp),
+    (command, { qpHandle }) => {
+      const { qp } = command.lookup(qpType, qpHandle);
+      return command.device.ops.queryQp(qp);
+    },
   ),
   legacy(
     Cmd.IB_USER_VERBS_CMD_MODIFY_QP,
@@ -97,14 +100,18 @@ export const qpCommands: readonly WriteCommand[] = [
     Cmd.IB_USER_VERBS_CMD_ATTACH_MCAST,
     'ATTACH_MCAST',
     { request: abi.ibUverbsAttachMcast },
-    (command, { gid, qpHandle, mlid }) =>
-      attachMcast(command.device, command.lookup(qpType, qpHandle).qp, { gid, lid: mlid }),
+    (command, { gid, qpHandle, mlid }) => {
+      const { qp } = command.lookup(qpType, qpHandle);
+      attachMcast(command.device, qp, { gid, lid: mlid });
+    },
   ),
   legacy(
     Cmd.IB_USER_VERBS_CMD_DETACH_MCAST,
     'DETACH_MCAST',
     { request: abi.ibUverbsDetachMcast },
-    (command, { gid, qpHandle, mlid }) =>
-      detachMcast(command.device, command.lookup(qpType, qpHandle).qp, { gid, lid: mlid }),
+    (command, { gid, qpHandle, mlid }) => {
+      const { qp } = command.lookup(qpType, qpHandle);
+      detachMcast(command.device, qp, { gid, lid: mlid });
+    },
   ),
 ];

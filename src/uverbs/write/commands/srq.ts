@@ -56,14 +56,19 @@ export const srqCommands: readonly WriteCommand[] = [
     Cmd.IB_USER_VERBS_CMD_MODIFY_SRQ,
     'MODIFY_SRQ',
     { request: abi.ibUverbsModifySrq, udata: true },
-    (command, { srqHandle, attrMask, maxWr, srqLimit }) =>
-      command.device.ops.modifySrq(command.lookup(srqType, srqHandle).srq, attrMask, { maxWr, srqLimit }),
+    (command, { srqHandle, attrMask, maxWr, srqLimit }) => {
+      const { srq } = command.lookup(srqType, srqHandle);
+      command.device.ops.modifySrq(srq, attrMask, { maxWr, srqLimit });
+    },
   ),
   legacy(
     Cmd.IB_USER_VERBS_CMD_QUERY_SRQ,
     'QUERY_SRQ',
     { request: abi.ibUverbsQuerySrq, response: abi.ibUverbsQuerySrqResp },
-    (command, { srqHandle }) => command.device.ops.querySrq(command.lookup(srqType, srqHandle).srq),
+    (command, { srqHandle }) => {
+      const { srq } = command.lookup(srqType, srqHandle);
+      return command.device.ops.querySrq(srq);
+    },
   ),
   legacy(
     Cmd.IB_USER_VERBS_CMD_DESTROY_SRQ,
