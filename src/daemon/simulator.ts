@@ -11,6 +11,7 @@ import {
   type Config,
   type DeviceConfig,
   type DeviceRequest,
+  defaultConfig,
   type ModuleName,
 } from '../config/config.js';
 import { type IbClient, IbCore } from '../core/core.js';
@@ -62,6 +63,8 @@ export class Simulator {
   private constructor({ mountpoint, clientDirectories, config, log, onLost }: SimulatorOptions) {
     const root = new Directory();
     const sysfs = new Sysfs(root.directory('sys'));
+    // A command that is started while no device is plugged in must see those that come.
+    for (const { pci } of [...defaultConfig.devices, ...config.devices]) sysfs.addPciRoot(pci);
     this.#session = Session.mount({ mountpoint, root, fsname: 'verbsim', clientDirectories, log, onLost });
     const forgotten = (): Promise<void> => this.#session.forgotten();
     const profileOf = ({ name }: IbDevice) => profiles[this.#slot(name).config.kernelProfile];

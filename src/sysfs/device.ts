@@ -110,13 +110,13 @@ const UEVENT_ACTIONS = new Set(['add', 'remove', 'change', 'move', 'online', 'of
  * What `udevadm trigger` writes: an action, perhaps with a UUID and variables (kobject_synth_uevent()). Nobody
  * listens for events of simulated devices, so there is nothing to do for a good one.
  */
-function acceptUevent(text: string): void {
+export function acceptUevent(text: string): void {
   const action = text.split(/[ \n]/, 1)[0] ?? '';
   if (!UEVENT_ACTIONS.has(action)) throw new Errno('EINVAL', `there is no uevent action ${action}`);
 }
 
 /** drivers/base/power/sysfs.c, for a device that does not take part in runtime power management. */
-function populatePower(power: Kobject): void {
+export function populatePower(power: Kobject): void {
   power.attribute('control', () => 'auto');
   power.attribute('runtime_status', () => 'unsupported');
   power.attribute('runtime_active_time', () => 0);

@@ -1,6 +1,8 @@
 /** The bridges between the root of a PCI domain and the buses that have devices. */
-import type { Directory } from '../../devfs/nodes.js';
-import type { SysfsDevice } from './device.js';
+import { posix } from 'node:path';
+import { Attribute, type Directory } from '../../devfs/nodes.js';
+import { acceptUevent, populatePower, type SysfsDevice } from './device.js';
+import { Kobject } from './kobject.js';
 import { bridgeTo, formatPciAddress, type PciAddress, pciRootPath } from './pci-address.js';
 import { addPciDevice } from './pci-device.js';
 
@@ -14,7 +16,7 @@ const ROOT_PORT = {
   classCode: 0x060400,
 };
 
-/** A bridge is there as long as a function behind it is. */
+/** A bridge is there as long as a function behind it is; a host bridge, once it is needed, stays. */
 export class PciBridges {
   readonly #root: Directory;
   readonly #bridges = new Map<string, { node: SysfsDevice; functions: number }>();
@@ -23,8 +25,19 @@ export class PciBridges {
     this.#root = root;
   }
 
+  /** Makes the host bridge of the domain, which every bridge and function of it is below. */
+  addHostBridge(address: PciAddress): void {
+    const { entries } = this.#root.path(posix.dirname(pciRootPath(address)));
+    if (entries.has(posix.basename(pciRootPath(address)))) return;
+    const kobject = new Kobject(pciRootPath(address));
+    kobject.directory.add('uevent', new Attribute(() => '', acceptUevent));
+    kobject.child('power', populatePower);
+    this.#root.path(posix.dirname(kobject.path)).add(posix.basename(kobject.path), kobject.directory);
+  }
+
   /** The directory for a function of that address. Throws an Error if the bridge's place is taken. */
   acquire(address: PciAddress): string {
+    this.addHostBridge(address);
     const bridgeAddress = bridgeTo(address);
     if (bridgeAddress === undefined) return pciRootPath(address);
     const name = formatPciAddress(bridgeAddress);

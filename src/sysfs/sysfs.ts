@@ -45,6 +45,11 @@ export class Sysfs {
       .add('abi_version', new Attribute(() => `${IB_USER_VERBS_ABI_VERSION}\n`));
   }
 
+  /** Makes the root of the PCI domain of an address, where devices will be. Throws an Error if it is malformed. */
+  addPciRoot(address: string): void {
+    this.#bridges.addHostBridge(parsePciAddress(address));
+  }
+
   /**
    * Shows the device and the PCI function that it sits on. Throws an Error, with the tree as it was, if the PCI
    * address is malformed or taken, or the name is.

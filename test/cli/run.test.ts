@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { PRIVATE_DIRECTORIES, runtimePaths } from '../../src/admin/runtime-paths.js';
@@ -52,6 +54,25 @@ t.test('the exit code, the output and the options are those of the command', asy
   t.equal((await daemon.verbsim('run', 'echo', '--help', '--', '-j')).stdout, '--help -- -j\n');
   t.equal((await daemon.verbsim('run', '--', 'printf', '%s', '--version')).stdout, '--version');
   t.equal((await daemon.run('sh', '-c', 'kill -TERM $$')).code, 'SIGTERM');
+});
+
+t.test('a command that was started before the device came', async (t) => {
+  const daemon = await startDaemon(t);
+  await daemon.verbsim('unplug', 'mlx4_0');
+  const script = 'ibv_devices; read go; ibv_devices';
+  const client = spawn(VERBSIM, ['--runtime-dir', daemon.runtimeDir, 'run', '--', 'sh', '-c', script]);
+  t.teardown(() => client.kill('SIGKILL'));
+  let seen = '';
+  client.stdout.setEncoding('utf8').on('data', (text: string) => {
+    seen += text;
+  });
+  const closed = once(client, 'close');
+  await eventually('it has looked once', () => seen.includes('------'));
+  t.notMatch(seen, 'mlx4_0');
+  await daemon.verbsim('plug', 'mlx4_0');
+  client.stdin.end('go\n');
+  await closed;
+  t.match(seen, 'mlx4_0');
 });
 
 t.test('a command that is not there', async (t) => {
