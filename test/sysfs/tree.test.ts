@@ -23,7 +23,7 @@ t.test('without a device there are the classes', async (t) => {
   t.same(list(root, 'class/infiniband'), []);
   t.same(list(root, 'class/infiniband_verbs'), ['abi_version']);
   t.same(list(root, 'bus/pci/devices'), []);
-  t.same(list(root, 'devices'), ['pci1000:00', 'virtual']);
+  t.same(list(root, 'devices'), ['virtual', 'pci1000:00']);
 });
 
 t.test('links are relative and lead to the device', async (t) => {
