@@ -55,16 +55,18 @@ export class Simulator {
   readonly #session: Session;
   readonly #subnet = new Subnet();
   readonly #core: IbCore;
+  readonly #sysfs: Sysfs;
   readonly #uverbs: UverbsClient;
-  readonly #slots: Map<string, Slot>;
+  readonly #slots = new Map<string, Slot>();
   /** What happens, for whoever watches. */
   readonly journal = new Journal();
 
   private constructor({ mountpoint, clientDirectories, config, log, onLost }: SimulatorOptions) {
     const root = new Directory();
     const sysfs = new Sysfs(root.directory('sys'));
-    // A command that is started while no device is plugged in must see those that come.
-    for (const { pci } of [...defaultConfig.devices, ...config.devices]) sysfs.addPciRoot(pci);
+    this.#sysfs = sysfs;
+    // A command that is started before the first slot is made must see what will be in it.
+    for (const { pci } of defaultConfig.devices) sysfs.addPciRoot(pci);
     this.#session = Session.mount({ mountpoint, root, fsname: 'verbsim', clientDirectories, log, onLost });
     const forgotten = (): Promise<void> => this.#session.forgotten();
     const profileOf = ({ name }: IbDevice) => profiles[this.#slot(name).config.kernelProfile];
@@ -72,15 +74,13 @@ export class Simulator {
     const modules: Partial<Record<ModuleName, IbClient>> = { ib_uverbs: this.#uverbs };
     const loaded = config.moduleOrder.flatMap((name) => modules[name] ?? []);
     this.#core = new IbCore([new SysfsClient(sysfs, forgotten), ...loaded]);
-    this.#slots = new Map(
-      config.devices.map((device): [string, Slot] => [device.name, { config: device, plugged: undefined }]),
-    );
   }
 
   /** Mounts and plugs every configured device. Throws an Error whose message says what to do. */
   static async start(options: SimulatorOptions): Promise<Simulator> {
     const simulator = new Simulator(options);
     try {
+      for (const device of options.config.devices) simulator.#addSlot(device);
       for (const name of simulator.#slots.keys()) await simulator.plug(name);
     } catch (error) {
       simulator.close();
@@ -110,15 +110,20 @@ export class Simulator {
     const others = [...this.#slots.values()].map((slot) => slot.config);
     const config = additionalDevice(given, others);
     if (this.#slots.has(config.name)) throw new Refusal(`there is a device ${config.name} already`);
-    this.#slots.set(config.name, { config, plugged: undefined });
-    this.journal.record(() => ({ event: 'added', device: config.name }));
     try {
+      this.#addSlot(config);
       await this.plug(config.name);
     } catch (error) {
       this.#forget(config.name);
       throw error instanceof Error ? new Refusal(error.message, { cause: error }) : error;
     }
     return config.name;
+  }
+
+  #addSlot(config: DeviceConfig): void {
+    this.#sysfs.addPciSlot(config.pci);
+    this.#slots.set(config.name, { config, plugged: undefined });
+    this.journal.record(() => ({ event: 'added', device: config.name }));
   }
 
   /** Unplugs a device, if it is in, and forgets it. */
@@ -128,8 +133,12 @@ export class Simulator {
     this.#forget(name);
   }
 
+  /** Silent if there is no such device. */
   #forget(name: string): void {
+    const slot = this.#slots.get(name);
+    if (slot === undefined) return;
     this.#slots.delete(name);
+    this.#sysfs.removePciSlot(slot.config.pci);
     this.journal.record(() => ({ event: 'deleted', device: name }));
   }
 

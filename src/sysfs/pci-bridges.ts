@@ -16,10 +16,10 @@ const ROOT_PORT = {
   classCode: 0x060400,
 };
 
-/** A bridge is there as long as a function behind it is; a host bridge, once it is needed, stays. */
+/** A bridge is there as long as somebody needs it; a host bridge, once it was needed, stays. */
 export class PciBridges {
   readonly #root: Directory;
-  readonly #bridges = new Map<string, { node: SysfsDevice; functions: number }>();
+  readonly #bridges = new Map<string, { node: SysfsDevice; users: number }>();
 
   constructor(root: Directory) {
     this.#root = root;
@@ -27,12 +27,14 @@ export class PciBridges {
 
   /** Makes the host bridge of the domain, which every bridge and function of it is below. */
   addHostBridge(address: PciAddress): void {
-    const { entries } = this.#root.path(posix.dirname(pciRootPath(address)));
-    if (entries.has(posix.basename(pciRootPath(address)))) return;
-    const kobject = new Kobject(pciRootPath(address));
+    const path = pciRootPath(address);
+    const parent = this.#root.path(posix.dirname(path));
+    const name = posix.basename(path);
+    if (parent.entries.has(name)) return;
+    const kobject = new Kobject(path);
     kobject.directory.add('uevent', new Attribute(() => '', acceptUevent));
     kobject.child('power', populatePower);
-    this.#root.path(posix.dirname(kobject.path)).add(posix.basename(kobject.path), kobject.directory);
+    parent.add(name, kobject.directory);
   }
 
   /** The directory for a function of that address. Throws an Error if the bridge's place is taken. */
@@ -41,21 +43,21 @@ export class PciBridges {
     const bridgeAddress = bridgeTo(address);
     if (bridgeAddress === undefined) return pciRootPath(address);
     const name = formatPciAddress(bridgeAddress);
-    const bridge = this.#bridges.get(name) ?? { node: this.#add(name, pciRootPath(address)), functions: 0 };
-    bridge.functions += 1;
+    const bridge = this.#bridges.get(name) ?? { node: this.#add(name, pciRootPath(address)), users: 0 };
+    bridge.users += 1;
     this.#bridges.set(name, bridge);
     return bridge.node.path;
   }
 
-  /** Gives back what acquire() gave, once the function has left it. */
+  /** Gives back what acquire() gave; a function has left it. */
   release(address: PciAddress): void {
     const bridgeAddress = bridgeTo(address);
     if (bridgeAddress === undefined) return;
     const name = formatPciAddress(bridgeAddress);
     const bridge = this.#bridges.get(name);
     if (bridge === undefined) return;
-    bridge.functions -= 1;
-    if (bridge.functions > 0) return;
+    bridge.users -= 1;
+    if (bridge.users > 0) return;
     this.#bridges.delete(name);
     bridge.node.remove();
   }

@@ -45,9 +45,19 @@ export class Sysfs {
       .add('abi_version', new Attribute(() => `${IB_USER_VERBS_ABI_VERSION}\n`));
   }
 
-  /** Makes the root of the PCI domain of an address, where devices will be. Throws an Error if it is malformed. */
+  /** Shows the root of the PCI domain of an address, also when it has no slot. Throws an Error if it is malformed. */
   addPciRoot(address: string): void {
     this.#bridges.addHostBridge(parsePciAddress(address));
+  }
+
+  /** Shows the bridge to a slot, whether a function is in it or not. Throws an Error if the bridge's place is taken. */
+  addPciSlot(address: string): void {
+    this.#bridges.acquire(parsePciAddress(address));
+  }
+
+  /** Takes back what `addPciSlot` did. */
+  removePciSlot(address: string): void {
+    this.#bridges.release(parsePciAddress(address));
   }
 
   /**
