@@ -2,11 +2,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { Attribute } from '../../devfs/index.js';
-import { eventually, sleep } from './support/clients.js';
+import { limit } from '../support/limit.js';
+import { eventually } from './support/clients.js';
 import { Toy } from './support/toy.js';
 
 const toy = await Toy.mount(t);
-t.setTimeout(60_000);
+limit(t);
 
 /** Descriptors and mapped device pages of this process. */
 function usage() {
@@ -29,8 +30,7 @@ t.test('2,000 opens and closes', async (t) => {
   await eventually(() => toy.session.openHandles === 0);
   const before = usage();
   for (let i = 0; i < 2000; i++) await round();
-  t.ok(await eventually(() => toy.session.openHandles === 0));
-  await sleep(100);
+  await eventually(() => toy.session.openHandles === 0 && usage().descriptors === before.descriptors);
   const after = usage();
   // The mappings go when JavaScript's memory is cleaned up, which is at some time.
   t.comment(`mappings: ${before.mappings} before, ${after.mappings} after`);
