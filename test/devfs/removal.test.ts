@@ -110,14 +110,18 @@ const A_WHILE = 300;
 async function watch(path: string, change: () => void, expected: number): Promise<string[]> {
   const watching = await toy.start('toy-watch', toy.path(path));
   await watching.line();
+  const seen: string[] = [];
+  const read = async (): Promise<void> => {
+    for (let line = await watching.line(); line !== undefined; line = await watching.line()) seen.push(line);
+  };
+  const ended = read();
   change();
   await toy.session.forgotten();
-  const seen: (string | undefined)[] = [];
-  while (seen.length < expected) seen.push(await watching.line());
+  await eventually(() => seen.length >= expected);
   await sleep(A_WHILE);
   watching.end();
-  for (let line = await watching.line(); line !== undefined; line = await watching.line()) seen.push(line);
-  return seen.map(String);
+  await ended;
+  return seen;
 }
 
 t.test('inotify: a watched node says that it is gone', async (t) => {
