@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { PRIVATE_DIRECTORIES, runtimePaths } from '../../src/admin/runtime-paths.js';
 import {
@@ -13,6 +13,7 @@ import {
   startDaemon,
   VERBSIM,
 } from '../support/daemon.js';
+import { isolated } from '../support/isolated.js';
 
 requireMounts();
 
@@ -77,27 +78,20 @@ t.test('a command that was started before the devices came', async (t) => {
 });
 
 t.test('a command that is not there', async (t) => {
-  const before = readdirSync('/run').filter((name) => name.startsWith('verbsim-run-'));
-  const absent = `${t.testdir()}/none`;
-  const { code, stdout, stderr } = await execute(VERBSIM, [
-    '--runtime-dir',
-    absent,
-    'run',
-    'no-such-program',
-  ]);
+  const { code, stdout, stderr } = await isolated(`
+    status=0; "$VERBSIM" run no-such-program || status=$?
+    # Until its simulator is gone.
+    while ls -d /run/verbsim-run-* >/dev/null 2>&1; do sleep 0.1; done
+    exit $status
+  `);
   t.equal(code, 127);
   t.equal(stdout, '');
   t.match(stderr, /^verbsim: cannot run no-such-program: /);
-  await eventually('its simulator is gone', () =>
-    readdirSync('/run')
-      .filter((name) => name.startsWith('verbsim-run-'))
-      .every((name) => before.includes(name)),
-  );
 });
 
 /** A command with a simulator of its own, which lasts until the test ends, and that simulator's directory. */
 async function startPrivate(t: Test): Promise<string> {
-  const script = 'echo "$VERBSIM_RUNTIME_DIR"; exec sleep 60';
+  const script = 'echo "$VERBSIM_RUNTIME_DIR"; exec sleep 600';
   const absent = `${t.testdir()}/none`;
   const { output } = launch(t, VERBSIM, ['--runtime-dir', absent, 'run', 'sh', '-c', script]);
   await eventually('the command runs', () => output.stdout.includes('\n'));

@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_WORKERS = 1000, MAX_OBJECTS = 16, PATIENCE_SECONDS = 20 };
+enum { MAX_WORKERS = 1000, MAX_OBJECTS = 16, PATIENCE_SECONDS = 120 };
 
 // Counted by all processes.
 struct tally {

@@ -38,7 +38,7 @@ static const char *in_directory(const char *directory, const char *name) {
 
 #define TRY(name, call)                                                                                              \
   do {                                                                                                               \
-    alarm(5);                                                                                                        \
+    alarm(60);                                                                                                       \
     errno = 0;                                                                                                       \
     long result = (long)(call);                                                                                      \
     if (result == -1)                                                                                                \

@@ -2,19 +2,18 @@
  * toy-watch: says what inotify tells of some paths.
  *
  *   cc -O2 -Wall -Wextra -o toy-watch toy-watch.c
- *   toy-watch MS PATH...
+ *   toy-watch PATH...
  *
- * Watches every PATH for creation, deletion, moves and unmounting, prints "ready", and for MS milliseconds one line
+ * Watches every PATH for creation, deletion, moves and unmounting, prints "ready", and until the end of stdin one line
  * per event: the path's index (from 0), the event, and the name if there is one. Watching a directory looks up nothing
  * in it.
  */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <time.h>
 #include <unistd.h>
 
 static const struct {
@@ -24,30 +23,24 @@ static const struct {
              {IN_MOVED_FROM, "MOVED_FROM"}, {IN_MOVED_TO, "MOVED_TO"},   {IN_MOVE_SELF, "MOVE_SELF"},
              {IN_UNMOUNT, "UNMOUNT"},     {IN_IGNORED, "IGNORED"}};
 
-static long milliseconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int main(int argc, char **argv) {
   _Alignas(8) char buffer[65536];
   int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 
-  if (argc < 3)
+  if (argc < 2)
     return 2;
-  for (int i = 2; i < argc; i++)
-    if (inotify_add_watch(watch, argv[i], IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE | IN_MOVE_SELF) != i - 1) {
+  for (int i = 1; i < argc; i++)
+    if (inotify_add_watch(watch, argv[i], IN_CREATE | IN_DELETE | IN_DELETE_SELF | IN_MOVE | IN_MOVE_SELF) != i) {
       fprintf(stderr, "toy-watch: %s: %s\n", argv[i], strerror(errno));
       return 1;
     }
   puts("ready");
   fflush(stdout);
-  long end = milliseconds() + atol(argv[1]);
-  for (long left; (left = end - milliseconds()) > 0;) {
-    struct pollfd ready = {.fd = watch, .events = POLLIN};
-    if (poll(&ready, 1, left) <= 0)
-      continue;
+  struct pollfd ready[] = {{.fd = watch, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
+  for (bool ended = false; !ended;) {
+    poll(ready, 2, -1);
+    /* What came before the end is told, too. */
+    ended = ready[1].revents != 0;
     ssize_t length = read(watch, buffer, sizeof buffer);
     for (ssize_t at = 0; at < length;) {
       const struct inotify_event *event = (const void *)(buffer + at);

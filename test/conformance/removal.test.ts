@@ -3,6 +3,7 @@
  * Every cell has a device and clients of its own.
  */
 import t from 'tap';
+import { limit } from '../support/limit.js';
 import { notReproduced, situations } from './fidelity.js';
 import { commandRows } from './rows/commands.js';
 import { eventRows } from './rows/events.js';
@@ -14,10 +15,7 @@ import { restartRows } from './rows/restarts.js';
 import { COMBINATIONS, cellOf, nameOf, type Row } from './table.js';
 import { startSimulator, World } from './world.js';
 
-/** For all rows, on a machine that has other things to do. */
-const PATIENCE_MS = 280_000;
-
-t.setTimeout(PATIENCE_MS);
+limit(t);
 const simulator = await startSimulator(t);
 
 const rows: readonly Row[] = [

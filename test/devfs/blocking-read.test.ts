@@ -72,7 +72,7 @@ for (const kind of ['device', 'descriptor'] as const) {
         const idle = kind === 'device' ? POLLOUT : 0;
         t.strictSame(await door.ask(how, fd, 0), { result: idle ? 1 : 0, revents: idle });
         if (kind === 'descriptor') {
-          const job = await door.start(how, fd, 5000);
+          const job = await door.start(how, fd, 60_000);
           t.strictSame(await door.wait(job, 20), { pending: true });
           mailbox.put('x');
           t.strictSame(await door.wait(job), { result: 1, revents: POLLIN });
@@ -92,7 +92,7 @@ for (const kind of ['device', 'descriptor'] as const) {
 t.test('several pollers of one descriptor are all woken', async (t) => {
   const { door, fd, mailbox } = await withDescriptor(t);
   const jobs = [];
-  for (const how of ['poll', 'epoll', 'poll']) jobs.push(await door.start(how, fd, 5000));
+  for (const how of ['poll', 'epoll', 'poll']) jobs.push(await door.start(how, fd, 60_000));
   t.strictSame(await door.wait(jobs[0]!, 30), { pending: true });
   mailbox.put('x');
   for (const job of jobs) t.strictSame(await door.wait(job), { result: 1, revents: POLLIN });
@@ -101,7 +101,7 @@ t.test('several pollers of one descriptor are all woken', async (t) => {
 t.test('an error wakes poll, epoll and the reader', async (t) => {
   const { door, fd, mailbox } = await withDescriptor(t);
   const jobs = [];
-  for (const how of ['poll', 'epoll']) jobs.push(await door.start(how, fd, 5000));
+  for (const how of ['poll', 'epoll']) jobs.push(await door.start(how, fd, 60_000));
   const read = await door.start('read', fd, 100);
   await eventually(() => mailbox.sleepers === 1);
   mailbox.break();

@@ -2,13 +2,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import t from 'tap';
+import { limit } from '../support/limit.js';
 import { type Door, eventually, sleep } from './support/clients.js';
 import { Toy } from './support/toy.js';
 
 const ROUNDS = 100;
 
 const toy = await Toy.mount(t);
-t.setTimeout(90_000);
+limit(t);
 
 /** Doors of this test that are still there. */
 function held(): string[] {

@@ -16,26 +16,28 @@ export { isMounted };
 /** From dist/test/support. */
 export const VERBSIM = fileURLToPath(new URL('../../../tools/verbsim/bin.mjs', import.meta.url));
 
-const PATIENCE_MS = 10_000;
+/** For what takes milliseconds; it only bounds a hang. */
+const PATIENCE_MS = 60_000;
 
 export interface Output {
-  /** The exit code, or the signal's name. */
+  /** The exit code, or the signal's name, or that it was killed for taking too long. */
   code: number | string;
   stdout: string;
   stderr: string;
 }
 
-/** Runs a program to its end. It is killed after a minute, or another time. */
+/** Runs a program to its end. It is killed after four minutes, or another time, which only bound a hang. */
 export function execute(
   file: string,
   args: string[],
   env: NodeJS.ProcessEnv = {},
-  timeout = 60_000,
+  timeout = 4 * 60_000,
 ): Promise<Output> {
   return new Promise((resolve) => {
     const options = { env: { ...process.env, ...env }, timeout, maxBuffer: 64 * 2 ** 20 };
     execFile(file, args, options, (error, stdout, stderr) => {
-      const code = error === null ? 0 : (error.code ?? error.signal ?? 'unknown');
+      const ending = error?.killed ? `killed after ${timeout / 1000} s` : error?.signal;
+      const code = error === null ? 0 : (error.code ?? ending ?? 'unknown');
       resolve({ code, stdout, stderr });
     });
   });

@@ -19,7 +19,6 @@ import { byWrite } from './support/messages.js';
 
 /** What the kernel says for a FUSE connection that ended. */
 const GONE = ['ENOTCONN', 'ECONNABORTED'];
-const PATIENCE_MS = 5000;
 const CLIENTS = 20;
 /** umount2(2): aborts a FUSE connection, whoever holds it. */
 const MNT_FORCE = 1;
@@ -52,11 +51,11 @@ t.test('clients that wait are woken', async (t) => {
   const channel = await make(door, fd, CREATE_COMP_CHANNEL);
   const map = await door.map(fd);
   const reads = [await door.start('read', asyncFd, 16), await door.start('read', channel, 8)];
-  const polls = [await door.start('poll', asyncFd, 60_000), await door.start('epoll', channel, 60_000)];
+  const polls = [await door.start('poll', asyncFd, 600_000), await door.start('epoll', channel, 600_000)];
   for (const job of [...reads, ...polls]) t.ok((await door.wait(job, 20)).pending);
   await kill(t, daemon);
-  for (const job of reads) t.ok(GONE.includes(String(outcome(await door.wait(job, PATIENCE_MS)))), 'a read');
-  for (const job of polls) t.notOk((await door.wait(job, PATIENCE_MS)).pending, 'a poll');
+  for (const job of reads) t.ok(GONE.includes(String(outcome(await door.wait(job)))), 'a read');
+  for (const job of polls) t.notOk((await door.wait(job)).pending, 'a poll');
 
   for (const [name, answer] of [
     ['write', await door.command(fd, ALLOC_PD)],
@@ -104,7 +103,7 @@ t.test('clients in the middle of commands get errors', async (t) => {
   }
   for (const door of doors) {
     const status = readFileSync(`/proc/${door.pid}/status`, 'utf8');
-    t.match(status, /^State:\t[RS]/m, 'none is stopped');
+    t.match(status, /^State:\t[RSD]/m, 'none is stopped');
     t.match(status, /^TracerPid:\t0$/m, 'or traced');
     t.match(await door.ask('pid'), { pid: door.pid }, 'each works on');
   }

@@ -1,8 +1,8 @@
 /** Unmodified programs find the device and open it: one, many at once, and many times. */
 import t from 'tap';
 import { clientProgram } from '../support/client-programs.js';
-import { eventually, type Output, startDaemon } from '../support/daemon.js';
-import { operate } from '../support/operator.js';
+import { type Output, startDaemon } from '../support/daemon.js';
+import { allClosed, operate } from '../support/operator.js';
 
 const PROCESSES = 200;
 const CONTEXTS = 1000;
@@ -11,10 +11,6 @@ const DESCRIPTORS = 2 * CONTEXTS + 100;
 
 const daemon = await startDaemon(t);
 const operator = await operate(t, daemon);
-
-/** The daemon learns of the last close a moment after the client. */
-const everythingIsClosed = (): Promise<void> =>
-  eventually('all files are closed', async () => (await operator.call('status', {})).openFiles === 0);
 
 /** The value of "name:   value" in the output of a program. */
 const field = ({ stdout }: Output, name: string): string | undefined =>
@@ -71,7 +67,7 @@ t.test(`${PROCESSES} processes at once`, async (t) => {
   t.equal(code, 0);
   t.equal(stderr, '');
   t.equal(stdout, '1\n'.repeat(PROCESSES), 'each sees an active port');
-  await everythingIsClosed();
+  await allClosed(operator);
 });
 
 /** Runs open-many with room for its descriptors; what it reports. */
@@ -85,10 +81,10 @@ async function openMany(...args: (string | number)[]): Promise<{ contexts: numbe
 
 t.test(`${CONTEXTS} contexts in one process`, async (t) => {
   t.match(await openMany(CONTEXTS), { contexts: CONTEXTS });
-  await everythingIsClosed();
+  await allClosed(operator);
 });
 
 t.test(`a context opened and closed ${CONTEXTS} times`, async (t) => {
   t.match(await openMany('--loop', CONTEXTS), { contexts: CONTEXTS });
-  await everythingIsClosed();
+  await allClosed(operator);
 });

@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
 import { clientProgram } from '../support/client-programs.js';
 import { type Daemon, eventually, startDaemon } from '../support/daemon.js';
-import { operate } from '../support/operator.js';
+import { allClosed, operate } from '../support/operator.js';
 import { ALLOC_PD, CREATE_COMP_CHANNEL, deallocPd, make, openByIoctl } from './support/context.js';
 import { outcome, UverbsDoor } from './support/door.js';
 
@@ -44,7 +44,7 @@ for (const [tracer, ...command] of [
 async function logs(t: Test, daemon: Daemon): Promise<void> {
   await eventually('the daemon says why', () => daemon.log().includes(ADVICE));
   const operator = await operate(t, daemon);
-  t.equal((await operator.call('status', {})).openFiles, 0);
+  await allClosed(operator);
   t.equal((await daemon.run('ibv_devinfo')).code, 0, 'other clients can');
 }
 

@@ -9,10 +9,15 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The RDMA programs that serve as clients, and what building C clients against the kernel's headers takes. */
+/**
+ * The RDMA programs that serve as clients, what building the addon and C clients against the kernel's headers takes, and
+ * the tracers that must not harm a client.
+ */
 export const CLIENTS = [
   'binutils',
+  'g++',
   'gcc',
+  'gdb',
   'ibverbs-providers',
   'ibverbs-utils',
   'infiniband-diags',
@@ -21,9 +26,11 @@ export const CLIENTS = [
   'linux-libc-dev',
   'make',
   'perftest',
+  'python3',
   'python3-pyverbs',
   'rdma-core',
   'rdmacm-utils',
+  'strace',
 ];
 
 const COMPILER_ADVICE = 'see whether g++, make and python3 are installed';

@@ -66,7 +66,7 @@ async function meet(
     const jobs: number[] = [];
     for (let i = 0; i < JOBS; i++) jobs.push(await send(door, fd));
     if (round === 1) void world.begin('device.unplug');
-    for (const job of jobs) outcomes.add(outcome(await door.wait(job, 30_000)));
+    for (const job of jobs) outcomes.add(outcome(await door.wait(job)));
     for (let i = 1; i <= JOBS; i++) await door.close(asyncFd + i);
   }
   await door.kill();

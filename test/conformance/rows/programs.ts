@@ -6,6 +6,7 @@ import type { Test } from 'tap';
 import { EventType } from '../../../src/core/events.js';
 import { clientProgram } from '../../support/client-programs.js';
 import { eventually, VERBSIM } from '../../support/daemon.js';
+import { allClosed } from '../../support/operator.js';
 import { outcome } from '../../uverbs/support/door.js';
 import { type Cell, type Row, shown } from '../table.js';
 import { DEVICE, type World } from '../world.js';
@@ -48,7 +49,7 @@ async function survive(t: Test, world: World, env: NodeJS.ProcessEnv = {}): Prom
   const [code] = await closed;
   t.equal(code, 0);
   await world.ended();
-  t.equal((await world.operator.call('status', {})).openFiles, 0, 'nothing is left');
+  await allClosed(world.operator);
   return JSON.parse(text.replace('ready\n', '')) as Survived;
 }
 
@@ -102,8 +103,7 @@ const closes = shown(async (t, world) => {
     await world.remove();
     for (const file of order) t.equal(outcome(await door.close(client[file])), 0, `${order}: ${file}`);
     await world.ended();
-    const { openFiles } = await world.operator.call('status', {});
-    t.equal(openFiles, 0, 'nothing is left');
+    await allClosed(world.operator);
     t.equal(outcome(await door.ask('munmap', map)), 0);
     await world.plug();
   }

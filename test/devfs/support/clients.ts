@@ -8,6 +8,9 @@ import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
 
+/** For what takes milliseconds; it only bounds a hang. */
+const PATIENCE_MS = 60_000;
+
 /** What it complains of is seen where the test's own complaints are. */
 type Conversation = ChildProcessByStdio<Writable, Readable, null>;
 const converse = (program: string, args: string[]): Conversation =>
@@ -34,7 +37,7 @@ export interface Outcome {
 }
 
 /** Runs a program to its end, whatever that is. */
-export function run(program: string, args: string[], timeoutMs = 20_000): Promise<Outcome> {
+export function run(program: string, args: string[], timeoutMs = 2 * PATIENCE_MS): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -67,6 +70,11 @@ export class Talk {
 
   say(line: string): void {
     this.#child.stdin.write(`${line}\n`);
+  }
+
+  /** The end of what it hears. */
+  end(): void {
+    this.#child.stdin.end();
   }
 }
 
@@ -139,8 +147,8 @@ export class Door {
     return answer.job;
   }
 
-  /** The answer of a job, or `pending` after the time given. */
-  wait(job: number, timeoutMs = 5000): Promise<Answer> {
+  /** The answer of a job. For a job that shall not have ended yet: `pending` after the time given. */
+  wait(job: number, timeoutMs = PATIENCE_MS): Promise<Answer> {
     return this.ask('async-wait', job, timeoutMs);
   }
 
@@ -166,8 +174,9 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Waits until the condition holds, at most 5 s; whether it does. */
+/** Waits until the condition holds; whether it does before the patience ends. */
 export async function eventually(condition: () => boolean): Promise<boolean> {
-  for (let i = 0; i < 1000 && !condition(); i++) await sleep(5);
+  const deadline = Date.now() + PATIENCE_MS;
+  while (!condition() && Date.now() < deadline) await sleep(5);
   return condition();
 }
