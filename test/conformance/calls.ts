@@ -6,16 +6,21 @@ import * as methods from '../objects/support/methods.js';
 import * as requests from '../objects/support/requests.js';
 import type { Scene } from '../objects/support/scene.js';
 import { type Result, resultOf } from '../objects/support/table.js';
-import { ASYNC_EVENT_ALLOC, GET_CONTEXT, GET_CONTEXT_IOCTL } from '../uverbs/support/context.js';
+import {
+  ASYNC_EVENT_ALLOC,
+  EX_QUERY_DEVICE,
+  GET_CONTEXT,
+  GET_CONTEXT_IOCTL,
+  QUERY_DEVICE,
+  queryPort,
+} from '../uverbs/support/context.js';
 import type { Answer } from '../uverbs/support/door.js';
 import {
   attr,
   byWrite,
   type Command,
-  extended,
   type Ioctl,
   ioctlMessage,
-  legacy,
   type Message,
   u16,
   u32,
@@ -24,7 +29,6 @@ import {
 import { type Cell, shown } from './table.js';
 
 const Cmd = abi.ibUverbsWriteCmds;
-const Ex = abi.ibUserVerbsExCmd;
 const Obj = abi.uverbsDefaultObjects;
 const Device = abi.uverbsMethodsDevice;
 
@@ -62,25 +66,6 @@ const method =
   (call: MethodCall, handle?: (scene: Scene) => number): Send =>
   (scene) =>
     callMethod(call, scene, handle && { handle: handle(scene) });
-
-export const QUERY_DEVICE = legacy(
-  Cmd.IB_USER_VERBS_CMD_QUERY_DEVICE,
-  abi.ibUverbsQueryDevice,
-  {},
-  { response: abi.ibUverbsQueryDeviceResp },
-);
-const EX_QUERY_DEVICE = extended(
-  Ex.IB_USER_VERBS_EX_CMD_QUERY_DEVICE,
-  abi.ibUverbsExQueryDevice,
-  { compMask: 0 },
-  { response: abi.ibUverbsExQueryDeviceResp },
-);
-const QUERY_PORT = legacy(
-  Cmd.IB_USER_VERBS_CMD_QUERY_PORT,
-  abi.ibUverbsQueryPort,
-  { portNum: 1 },
-  { response: abi.ibUverbsQueryPortResp },
-);
 
 // Framing
 
@@ -223,7 +208,7 @@ export const creations: Group = [
 export const queries: Group = [
   ['QUERY_DEVICE', command(() => QUERY_DEVICE), 'ok'],
   ['EX_QUERY_DEVICE', command(() => EX_QUERY_DEVICE), 'ok'],
-  ['QUERY_PORT', command(() => QUERY_PORT), 'ok'],
+  ['QUERY_PORT', command(() => queryPort(1)), 'ok'],
 ];
 
 // Through ioctl

@@ -2,8 +2,9 @@
 import t from 'tap';
 import * as abi from '../../src/abi/index.js';
 import { startDaemon } from '../support/daemon.js';
+import { EX_QUERY_DEVICE } from '../uverbs/support/context.js';
 import { outcome } from '../uverbs/support/door.js';
-import { extended, parse, u32 } from '../uverbs/support/messages.js';
+import { parse, u32 } from '../uverbs/support/messages.js';
 import { callMethod, type MethodCall } from './support/attributes.js';
 import type { AnyBuild } from './support/builder.js';
 import { cqDestroy, mrDestroy, mwDestroy, pdDestroy, qpDestroy, srqDestroy } from './support/methods.js';
@@ -58,13 +59,7 @@ const daemon = await startDaemon(t, {
 
 t.test('what the device says of itself', async (t) => {
   const scene = await new Stage(t, daemon).scene();
-  const query = extended(
-    abi.ibUserVerbsExCmd.IB_USER_VERBS_EX_CMD_QUERY_DEVICE,
-    abi.ibUverbsExQueryDevice,
-    { compMask: 0 },
-    { response: abi.ibUverbsExQueryDeviceResp },
-  );
-  const { response } = await DOORS.write(scene, query);
+  const { response } = await DOORS.write(scene, EX_QUERY_DEVICE);
   t.match(parse(abi.ibUverbsExQueryDeviceResp, response).base, {
     ...{ maxPd: 10, maxCq: 8, maxMr: 5, maxQp: 6, maxSrq: 4, maxQpWr: 100, maxSge: 4, maxCqe: 1023 },
     ...{ maxSrqWr: 63, maxSrqSge: 3, maxQpRdAtom: 4, maxQpInitRdAtom: 8, maxResRdAtom: 24 },

@@ -10,6 +10,7 @@ import {
   CREATE_COMP_CHANNEL,
   countHandles,
   deallocPd,
+  EX_QUERY_DEVICE,
   GET_CONTEXT,
   GET_CONTEXT_IOCTL,
   handleIn,
@@ -17,20 +18,12 @@ import {
   openByIoctl,
   openByWrite,
   opens,
+  QUERY_DEVICE,
+  queryPort,
 } from './support/context.js';
 import { outcome, succeeded, UverbsDoor } from './support/door.js';
-import {
-  type Attribute,
-  attr,
-  attributesIn,
-  type Command,
-  extended,
-  ioctlMessage,
-  legacy,
-  parse,
-} from './support/messages.js';
+import { type Attribute, attr, attributesIn, type Command, ioctlMessage, parse } from './support/messages.js';
 
-const Cmd = abi.ibUverbsWriteCmds;
 const Obj = abi.uverbsDefaultObjects;
 const Device = abi.uverbsMethodsDevice;
 const FD_CLOEXEC = 1;
@@ -130,7 +123,7 @@ t.test('without a context', async (t) => {
     ALLOC_PD,
     CREATE_COMP_CHANNEL,
     QUERY_DEVICE,
-    EX_QUERY_DEVICE,
+    EX_QUERY_DEVICE: QUERY_WITH_DRIVER,
   })) {
     t.equal(outcome(await door.command(fd, command)), 'EINVAL', name);
     t.equal(outcome(await door.invoke(fd, command)), 'EINVAL', `${name} by ioctl`);
@@ -166,51 +159,32 @@ t.test('a forked child shares the context', async (t) => {
 
 // Questions
 
-const QUERY_DEVICE: Command = legacy(
-  Cmd.IB_USER_VERBS_CMD_QUERY_DEVICE,
-  abi.ibUverbsQueryDevice,
-  {},
-  { response: abi.ibUverbsQueryDeviceResp },
-);
-const EX_QUERY_DEVICE: Command = extended(
-  abi.ibUserVerbsExCmd.IB_USER_VERBS_EX_CMD_QUERY_DEVICE,
-  abi.ibUverbsExQueryDevice,
-  { compMask: 0 },
-  { response: abi.ibUverbsExQueryDeviceResp, driverOut: abi.mlx4UverbsExQueryDeviceResp.size },
-);
+const QUERY_WITH_DRIVER: Command = { ...EX_QUERY_DEVICE, driverOut: abi.mlx4UverbsExQueryDeviceResp.size };
 
 t.test('QUERY_DEVICE', async (t) => {
   const door = UverbsDoor.start(t);
   const { fd } = await openByWrite(door, device);
   const plain = parse(abi.ibUverbsQueryDeviceResp, (await door.command(fd, QUERY_DEVICE)).response);
   t.match(plain, { vendorId: 0x2c9, vendorPartId: 4099, physPortCnt: 2 });
-  const answer = await door.command(fd, EX_QUERY_DEVICE);
+  const answer = await door.command(fd, QUERY_WITH_DRIVER);
   const { base, responseLength } = parse(abi.ibUverbsExQueryDeviceResp, answer.response);
   t.same(base, plain, 'both say the same');
   t.equal(responseLength, abi.ibUverbsExQueryDeviceResp.size);
   const driver = parse(abi.mlx4UverbsExQueryDeviceResp, answer.response, abi.ibUverbsExQueryDeviceResp.size);
   t.equal(driver.responseLength, abi.mlx4UverbsExQueryDeviceResp.size);
-  t.equal((await door.invoke(fd, EX_QUERY_DEVICE)).response, answer.response, 'through either door');
+  t.equal((await door.invoke(fd, QUERY_WITH_DRIVER)).response, answer.response, 'through either door');
 
   for (const [name, driverIn, expected] of [
     ['zero', '00'.repeat(8), 40],
     ['not zero', `01${'00'.repeat(7)}`, 'EINVAL'],
   ] as const) {
     t.equal(
-      outcome(await door.command(fd, { ...EX_QUERY_DEVICE, driverIn })),
+      outcome(await door.command(fd, { ...QUERY_WITH_DRIVER, driverIn })),
       expected,
       `driver input that is ${name}`,
     );
   }
 });
-
-const queryPort = (portNum: number): Command =>
-  legacy(
-    Cmd.IB_USER_VERBS_CMD_QUERY_PORT,
-    abi.ibUverbsQueryPort,
-    { portNum },
-    { response: abi.ibUverbsQueryPortResp },
-  );
 
 t.test('QUERY_PORT', async (t) => {
   const door = UverbsDoor.start(t);

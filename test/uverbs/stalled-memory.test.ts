@@ -8,9 +8,9 @@ import t, { type Test } from 'tap';
 import { native } from '../../devfs/native.js';
 import { clientProgram } from '../support/client-programs.js';
 import { startDaemon } from '../support/daemon.js';
-import { ALLOC_PD, make, openByWrite } from './support/context.js';
+import { ALLOC_PD, make, openByWrite, queryPort } from './support/context.js';
 import { outcome, succeeded, UverbsDoor } from './support/door.js';
-import { u16, u32 } from './support/messages.js';
+import { byWrite } from './support/messages.js';
 
 /** A file that is never read; detached when the test ends. */
 async function mountHungFile(t: Test): Promise<string> {
@@ -25,22 +25,17 @@ async function mountHungFile(t: Test): Promise<string> {
   return join(mountpoint, 'file');
 }
 
-const QUERY_PORT = 2;
-
 t.test('a response in memory that never comes', async (t) => {
   const daemon = await startDaemon(t);
   const file = await mountHungFile(t);
   const node = join(daemon.mountpoint, 'dev', 'infiniband', 'uverbs0');
   const hostile = UverbsDoor.start(t);
   const { fd } = await openByWrite(hostile, node);
-  const mapped = succeeded(
+  const { map } = succeeded(
     'mmap',
     await hostile.ask('mmap', await hostile.open(file), 0, 4096, 'rw', 'private'),
   );
-  const address = Buffer.alloc(8);
-  address.writeBigUInt64LE(BigInt(mapped.address as string));
-  const command = u32(QUERY_PORT) + u16(6) + u16(256) + address.toString('hex') + u32(1) + u32(0);
-  const job = await hostile.start('write', fd, command);
+  const job = await hostile.start('write', fd, byWrite(queryPort(1)).replace('@R', `@M:${map};`));
 
   const other = UverbsDoor.start(t);
   const { fd: itsFd } = await openByWrite(other, node);

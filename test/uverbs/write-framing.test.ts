@@ -9,46 +9,20 @@ import {
   createCq,
   deallocPd,
   destroyCq,
+  EX_QUERY_DEVICE,
   GET_CONTEXT,
   make,
   openByWrite,
+  QUERY_DEVICE,
+  queryPort,
 } from './support/context.js';
 import { outcome, UverbsDoor } from './support/door.js';
-import {
-  byWrite,
-  type Command,
-  extended,
-  legacy,
-  type Message,
-  parse,
-  u16,
-  u32,
-  u64,
-  zeroes,
-} from './support/messages.js';
+import { byWrite, type Command, type Message, parse, u16, u32, u64, zeroes } from './support/messages.js';
 
 const Cmd = abi.ibUverbsWriteCmds;
 const Obj = abi.uverbsDefaultObjects;
 
-const QUERY_DEVICE = legacy(
-  Cmd.IB_USER_VERBS_CMD_QUERY_DEVICE,
-  abi.ibUverbsQueryDevice,
-  {},
-  { response: abi.ibUverbsQueryDeviceResp },
-);
-const QUERY_PORT = legacy(
-  Cmd.IB_USER_VERBS_CMD_QUERY_PORT,
-  abi.ibUverbsQueryPort,
-  { portNum: 1 },
-  { response: abi.ibUverbsQueryPortResp },
-);
-const EX_QUERY_DEVICE = extended(
-  abi.ibUserVerbsExCmd.IB_USER_VERBS_EX_CMD_QUERY_DEVICE,
-  abi.ibUverbsExQueryDevice,
-  { compMask: 0 },
-  { response: abi.ibUverbsExQueryDeviceResp },
-);
-
+const QUERY_PORT = queryPort(1);
 const EXTENDED = 0x8000_0000;
 const KERNEL_ADDRESS = u64(0xffff_8000_0000_0000n);
 

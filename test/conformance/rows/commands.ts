@@ -9,6 +9,7 @@ import {
   GET_CONTEXT,
   GET_CONTEXT_IOCTL,
   openByWrite,
+  QUERY_DEVICE,
 } from '../../uverbs/support/context.js';
 import { outcome, type UverbsDoor } from '../../uverbs/support/door.js';
 import { byWrite } from '../../uverbs/support/messages.js';
@@ -25,7 +26,6 @@ import {
   inTurn,
   misframed,
   probe,
-  QUERY_DEVICE,
   queries,
   unreadable,
   unsupported,

@@ -8,8 +8,11 @@ import {
   deallocPd,
   deregMr,
   destroyCq,
+  EX_QUERY_DEVICE,
   GET_CONTEXT,
   GET_CONTEXT_IOCTL,
+  QUERY_DEVICE,
+  queryPort,
 } from '../../uverbs/support/context.js';
 import {
   attr,
@@ -264,24 +267,9 @@ const OTHERS: Command[] = [
   deallocPd(PD),
   deregMr(MR),
   destroyCq(CQ),
-  legacy(
-    Cmd.IB_USER_VERBS_CMD_QUERY_DEVICE,
-    abi.ibUverbsQueryDevice,
-    {},
-    { response: abi.ibUverbsQueryDeviceResp },
-  ),
-  legacy(
-    Cmd.IB_USER_VERBS_CMD_QUERY_PORT,
-    abi.ibUverbsQueryPort,
-    { portNum: 1 },
-    { response: abi.ibUverbsQueryPortResp },
-  ),
-  extended(
-    Ex.IB_USER_VERBS_EX_CMD_QUERY_DEVICE,
-    abi.ibUverbsExQueryDevice,
-    { compMask: 0 },
-    { response: abi.ibUverbsExQueryDeviceResp, driverOut: 48 },
-  ),
+  QUERY_DEVICE,
+  queryPort(1),
+  { ...EX_QUERY_DEVICE, driverOut: 48 },
   legacy(
     Cmd.IB_USER_VERBS_CMD_REREG_MR,
     abi.ibUverbsReregMr,

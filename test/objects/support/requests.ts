@@ -5,6 +5,7 @@
 import * as abi from '../../../src/abi/index.js';
 import { extended, legacy, type Message, u32, u64, zeroes } from '../../uverbs/support/messages.js';
 import { type Build, builder } from './builder.js';
+import type { Scene } from './scene.js';
 
 const Cmd = abi.ibUverbsWriteCmds;
 const Ex = abi.ibUserVerbsExCmd;
@@ -148,48 +149,39 @@ export const destroyCq = builder(Cmd.IB_USER_VERBS_CMD_DESTROY_CQ, {
   response: abi.ibUverbsDestroyCqResp,
 });
 
+/** Without a shared receive queue. */
+const rcQp = ({ pd, cq, recvCq, srq }: Scene) => ({
+  userHandle: USER_HANDLE,
+  pdHandle: pd,
+  sendCqHandle: cq,
+  recvCqHandle: recvCq,
+  srqHandle: srq,
+  maxSendWr: 31,
+  maxRecvWr: 10,
+  maxSendSge: 1,
+  maxRecvSge: 3,
+  maxInlineData: 0,
+  sqSigAll: 0,
+  qpType: QpType.RC,
+  isSrq: 0,
+});
+
 export const createQp = builder(Cmd.IB_USER_VERBS_CMD_CREATE_QP, {
   make: legacy,
   request: abi.ibUverbsCreateQp,
-  good: ({ pd, cq, recvCq, srq }) => ({
-    userHandle: USER_HANDLE,
-    pdHandle: pd,
-    sendCqHandle: cq,
-    recvCqHandle: recvCq,
-    srqHandle: srq,
-    maxSendWr: 31,
-    maxRecvWr: 10,
-    maxSendSge: 1,
-    maxRecvSge: 3,
-    maxInlineData: 0,
-    sqSigAll: 0,
-    qpType: QpType.RC,
-    isSrq: 0,
-  }),
+  good: rcQp,
   response: abi.ibUverbsCreateQpResp,
   driverIn: qpQueues(),
 });
 export const exCreateQp = builder(Ex.IB_USER_VERBS_EX_CMD_CREATE_QP, {
   make: extended,
   request: abi.ibUverbsExCreateQp,
-  good: ({ pd, cq, recvCq, srq, table }) => ({
-    userHandle: USER_HANDLE,
-    pdHandle: pd,
-    sendCqHandle: cq,
-    recvCqHandle: recvCq,
-    srqHandle: srq,
-    maxSendWr: 31,
-    maxRecvWr: 10,
-    maxSendSge: 1,
-    maxRecvSge: 3,
-    maxInlineData: 0,
-    sqSigAll: 0,
-    qpType: QpType.RC,
-    isSrq: 0,
+  good: (scene) => ({
+    ...rcQp(scene),
     reserved: 0,
     compMask: 0,
     createFlags: 0,
-    rwqIndTblHandle: table,
+    rwqIndTblHandle: scene.table,
     sourceQpn: 0,
   }),
   response: abi.ibUverbsExCreateQpResp,

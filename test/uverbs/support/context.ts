@@ -1,7 +1,16 @@
 /** A client's context and its first objects, made as libibverbs does. */
 import * as abi from '../../../src/abi/index.js';
 import { type Answer, outcome, succeeded, type UverbsDoor } from './door.js';
-import { attr, attributesIn, type Command, type Ioctl, ioctlMessage, legacy, parse } from './messages.js';
+import {
+  attr,
+  attributesIn,
+  type Command,
+  extended,
+  type Ioctl,
+  ioctlMessage,
+  legacy,
+  parse,
+} from './messages.js';
 
 const Cmd = abi.ibUverbsWriteCmds;
 const Obj = abi.uverbsDefaultObjects;
@@ -58,6 +67,31 @@ export async function openByIoctl(door: UverbsDoor, path: string): Promise<Conte
 
 /** Both ways to a context, for tests that hold for both. */
 export const opens = { write: openByWrite, ioctl: openByIoctl } as const;
+
+// Questions
+
+export const QUERY_DEVICE: Command = legacy(
+  Cmd.IB_USER_VERBS_CMD_QUERY_DEVICE,
+  abi.ibUverbsQueryDevice,
+  {},
+  { response: abi.ibUverbsQueryDeviceResp },
+);
+
+/** Without room for what the driver has to say. */
+export const EX_QUERY_DEVICE: Command = extended(
+  abi.ibUserVerbsExCmd.IB_USER_VERBS_EX_CMD_QUERY_DEVICE,
+  abi.ibUverbsExQueryDevice,
+  { compMask: 0 },
+  { response: abi.ibUverbsExQueryDeviceResp },
+);
+
+export const queryPort = (portNum: number): Command =>
+  legacy(
+    Cmd.IB_USER_VERBS_CMD_QUERY_PORT,
+    abi.ibUverbsQueryPort,
+    { portNum },
+    { response: abi.ibUverbsQueryPortResp },
+  );
 
 // Objects
 
