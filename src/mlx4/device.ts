@@ -170,16 +170,15 @@ const FIRMWARE_COMMANDS = [
 
 /** The same operations, refusing what a dead firmware cannot do. */
 function withFirmware(adapter: Adapter, ops: DeviceOps): DeviceOps {
-  const guarded = FIRMWARE_COMMANDS.map((name) => {
+  const commands = FIRMWARE_COMMANDS.map((name) => {
     const operation = ops[name] as (...args: unknown[]) => unknown;
-    return [name, (...args: unknown[]) => callFirmware(adapter, () => operation(...args))];
+    const guarded = (...args: unknown[]): unknown => {
+      if (adapter.failed) throw new Errno('EIO', 'the adapter had a fatal error');
+      return operation(...args);
+    };
+    return [name, guarded];
   });
-  return { ...ops, ...Object.fromEntries(guarded) };
-}
-
-function callFirmware<T>(adapter: Adapter, command: () => T): T {
-  if (adapter.failed) throw new Errno('EIO', 'the adapter had a fatal error');
-  return command();
+  return { ...ops, ...Object.fromEntries(commands) };
 }
 
 /** The adapter has RoCE v1 only. */
